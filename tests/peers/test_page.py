@@ -88,7 +88,7 @@ async def test_with_the_keyboard_alone(tmp_path: Path, browser: Browser) -> None
         await keyboard.type("Hello.\n")
         await page.sees("<Someone> Hello.")
         reached = set()
-        for _ in range(6):
+        for _ in range(12):
             await keyboard.press("Tab")
             if where := await page.page.evaluate("document.activeElement.id"):
                 reached.add(where)
@@ -220,8 +220,14 @@ async def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
         assert await page.page.locator("#room").text_content() == f"· {HOSTILE[0]}"
         assert await page.page.locator("#prompt").text_content() == HOSTILE[1]
         assert HOSTILE[2] in str(await page.page.locator("#code").text_content())
-        strangers = "#log *:not(li), #people *:not(li), #room *, #prompt *, #code *, iframe, base"
+        strangers = (
+            "#log *:not(li, a), #people *:not(li), #room *, #prompt *, #code *, iframe, base"
+        )
         assert await page.page.locator(strangers).count() == 0
+        links = (
+            "Array.from(document.querySelectorAll('#log a'), ({ protocol, rel }) => protocol + rel)"
+        )
+        assert {*await page.page.evaluate(links)} == {"http:noopener noreferrer"}
         assert await page.page.evaluate("window.evil") is None
         assert (dialogs, page.faults) == ([], [])
         assert [url for url in asked if not url.startswith(gateway.page)] == []

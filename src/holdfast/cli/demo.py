@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +15,15 @@ from holdfast.backends import ssh as ssh_backend
 from holdfast.backends.ssh.config import SshOptions, TargetConfig
 from holdfast.cli.options import LogLevel
 from holdfast.cli.output import reported
-from holdfast.cli.run import DEFAULT_DATA, DEFAULT_URLS, Data, make_config, run_together
-from holdfast.cli.supervise import Application
+from holdfast.cli.run import DEFAULT_DATA, DEFAULT_URLS, Beside, Data, make_config, run_together
+from holdfast.cli.supervise import Application, Supervisor
 from holdfast.cli.ways import ways
 from holdfast.core.errors import ConfigurationError
+from holdfast.demo import control
+from holdfast.demo.robot import Robot
 from holdfast.gateway.config import Config, ListenerConfig, check
 from holdfast.gateway.gateway import Gateway
+from holdfast.net.http.hosts import is_loopback_name
 from holdfast.net.log import configure_logs
 from holdfast.net.runtime.loop import run
 from holdfast.protocols.uris import split_authority
@@ -63,10 +67,47 @@ def demo(
     os.environ["HOLDFAST_CHAT_DATA"] = str(data.resolve())
     with reported():
         config = make_config((web, telnet, tcp), data, _pages())
+        token = secrets.token_urlsafe() if _is_local(config) else ""
+        if token:
+            os.environ[control.TOKEN_VARIABLE] = token
+            config = _with_header(config, token)
         if ssh:
             config = with_terminals(config, terminals, ssh)
         chat = Application(["-m", "holdfast.demo.chat"], level, _say_process)
-        run(run_together(config, chat, lambda gateway: _say_how(gateway, data)))
+
+        def started(gateway: Gateway) -> None:
+            _tell_ways(gateway)
+            _say_how(gateway, data)
+
+        run(run_together(config, chat, started, _robot(token) if token else None))
+
+
+def _is_local(config: Config) -> bool:
+    """Whether no other machine reaches the demo's page: only then it may kill anything."""
+    web = config.listener[0].address
+    return web.scheme == "ws" and is_loopback_name(web.host)
+
+
+def _with_header(config: Config, token: str) -> Config:
+    web, *others = config.listener
+    headers = web.page_headers | {control.TOKEN_HEADER: token}
+    return structs.replace(config, listener=(structs.replace(web, page_headers=headers), *others))
+
+
+def _tell_ways(gateway: Gateway) -> None:
+    """Tell the application how to connect to the addresses that were found."""
+    for line in ways(gateway):
+        kind, _, command = line.strip().partition(" ")
+        variable = {"telnet": control.TELNET_VARIABLE, "terminal": control.TERMINAL_VARIABLE}
+        if kind in variable:
+            os.environ.setdefault(variable[kind], command.strip())
+
+
+def _robot(token: str) -> Beside:
+    async def run_robot(gateway: Gateway, supervisor: Supervisor) -> None:
+        await Robot(str(gateway.addresses[0]), token, supervisor.kill).run()
+
+    return run_robot
 
 
 def _pages() -> Path:

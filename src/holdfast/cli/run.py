@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from msgspec import structs
@@ -131,19 +131,28 @@ def with_play(config: Config, title: str) -> Config:
     return structs.replace(config, listener=tuple(listeners))
 
 
+Beside = Callable[[Gateway, Supervisor], Coroutine[Any, Any, None]]
+
+
 async def run_together(
-    config: Config, application: Application, started: Callable[[Gateway], None]
+    config: Config,
+    application: Application,
+    started: Callable[[Gateway], None],
+    beside: Beside | None = None,
 ) -> None:
-    """Serve `config`, and the application behind it, until it is stopped."""
-    supervisors: list[asyncio.Task[None]] = []
+    """Serve `config`, and the application behind it, until it is stopped; `beside` runs as long."""
+    running: list[asyncio.Task[None]] = []
     with unwrapped():
         async with asyncio.TaskGroup() as tasks:
 
             def start(gateway: Gateway) -> None:
                 link = structs.replace(config.link, listen=str(gateway.link_address))
-                supervisors.append(tasks.create_task(Supervisor(application, link).run()))
                 started(gateway)
+                supervisor = Supervisor(application, link)
+                running.append(tasks.create_task(supervisor.run()))
+                if beside is not None:
+                    running.append(tasks.create_task(beside(gateway, supervisor)))
 
             await serve_gateway(config, start, reloads=False)
-            for supervisor in supervisors:
-                supervisor.cancel()
+            for task in running:
+                task.cancel()

@@ -109,6 +109,10 @@ class Supervisor:
                 continue
         return None
 
+    def kill(self) -> None:
+        """End the running application at once, as a crash does; it is started again."""
+        self._signal(signal.SIGKILL)
+
     async def _wait(self, seconds: float) -> None:
         """Wait, or until a file changes."""
         with contextlib.suppress(TimeoutError):

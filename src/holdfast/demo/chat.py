@@ -12,12 +12,15 @@ import re
 import sqlite3
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from holdfast.app import App, Session
+from holdfast.demo import control
 from holdfast.sessions.stores.private import make_private
 
 HELP = "/join ROOM, /who, /tell NAME WORDS (to one person only), /history, /quit"
 LOBBY = "lobby"
+ROBOT = "robot"
 
 app = App("chat")
 
@@ -31,6 +34,7 @@ def database() -> sqlite3.Connection:
         PRAGMA journal_mode = WAL;
         CREATE TABLE IF NOT EXISTS said (room TEXT, line TEXT);
         CREATE TABLE IF NOT EXISTS applied (sid TEXT PRIMARY KEY, cseq INTEGER);
+        CREATE TABLE IF NOT EXISTS robots (sid TEXT PRIMARY KEY, line TEXT);
     """)
     return opened
 
@@ -49,7 +53,9 @@ async def greet(session: Session) -> None:
 @app.on_adopt
 async def adopted(session: Session) -> None:
     """A session that is older than this process. Its data is stored with it."""
-    if named(session):
+    if is_robot(session):
+        await say_again(session)
+    elif named(session):
         await ask(session)
     else:
         await greet(session)
@@ -59,13 +65,21 @@ async def adopted(session: Session) -> None:
 async def back(session: Session) -> None:
     """The client has missed nothing, but may be another one, without a prompt on its screen."""
     if named(session):
-        await show_room(session, in_room(room_of(session)))
+        await tell_room(room_of(session))
     await ask(session)
+
+
+@app.on_detach
+async def away(session: Session, reason: str) -> None:
+    if named(session):
+        await tell_room(room_of(session))
 
 
 @app.on_resync
 async def show(session: Session, reason: str) -> None:
     """The client starts with an empty screen, or has missed output."""
+    if is_robot(session):
+        return
     if named(session):
         await history(session)
         await show_room(session, in_room(room_of(session)))
@@ -78,6 +92,9 @@ async def show(session: Session, reason: str) -> None:
 async def heard(session: Session, text: str) -> None:
     line = re.sub(r"[\x00-\x1f\x7f-\x9f]", "", text).strip()  # no escapes to other terminals
     command, _, rest = line.partition(" ")
+    if is_robot(session):
+        await say_once(session, f"<{ROBOT}> {line}")
+        return
     if not named(session):
         await introduce(session, line)
     elif command in COMMANDS:
@@ -89,9 +106,28 @@ async def heard(session: Session, text: str) -> None:
     await ask(session)
 
 
+@app.on_data
+async def asked(session: Session, package: str, value: Any) -> None:
+    """The demo's page asks for something, or its robot says who it is."""
+    if not control.is_proven(value):
+        return
+    if package == control.ROBOT:
+        await session.store({"robot": True, "talks": False})
+    elif package == control.DO and value.get("what") in control.ACTS:
+        what = value["what"]
+        applied(session)  # before this process may be killed for it
+        for robot in filter(is_robot, app.sessions.values()):
+            await robot.data(control.DO, what)
+            if what != control.KILL:
+                await robot.store({"robot": True, "talks": what == control.TALK})
+        for room in {room_of(other) for other in people()}:
+            await tell_room(room)
+
+
 @app.on_close
 async def closed(session: Session, reason: str) -> None:
-    database().execute("DELETE FROM applied WHERE sid = ?", (session.sid,))
+    for table in ("applied", "robots"):
+        database().execute(f"DELETE FROM {table} WHERE sid = ?", (session.sid,))
     if named(session):
         await app.broadcast(room_of(session), f"* {session.user} has left", but=session)
         await tell_room(room_of(session), but=session)
@@ -100,7 +136,7 @@ async def closed(session: Session, reason: str) -> None:
 async def introduce(session: Session, name: str) -> None:
     if not re.fullmatch(r"\w[\w-]{0,19}", name):
         await session.text("A name has up to 20 letters, digits and hyphens.")
-    elif any(other.user.lower() == name.lower() for other in people()):
+    elif name.lower() == ROBOT or any(other.user.lower() == name.lower() for other in people()):
         await session.text(f"There is a {name} here already.")
     else:
         await session.identify(name)
@@ -129,8 +165,29 @@ async def say(session: Session, line: str) -> None:
     with database():
         database().execute("BEGIN")
         database().execute("INSERT INTO said VALUES (?, ?)", (room_of(session), line))
-        database().execute("REPLACE INTO applied VALUES (?, ?)", (session.sid, session.cseq))
+        applied(session)
     await app.broadcast(room_of(session), line)
+
+
+def applied(session: Session) -> None:
+    """Note that the command has its effect: it does not run again in another process."""
+    database().execute("REPLACE INTO applied VALUES (?, ?)", (session.sid, session.cseq))
+
+
+async def say_once(session: Session, line: str) -> None:
+    """Say a line of the robot, in the lobby. It is stored before it is published: a process that
+    is killed between the two is followed by one that publishes it again, under the same id."""
+    with database():
+        database().execute("BEGIN")
+        database().execute("REPLACE INTO robots VALUES (?, ?)", (session.sid, line))
+        applied(session)
+    await app.publish(line, group=LOBBY, id=f"{session.sid} {session.cseq}")
+
+
+async def say_again(session: Session) -> None:
+    query = "SELECT line, cseq FROM robots NATURAL JOIN applied WHERE sid = ?"
+    for line, cseq in database().execute(query, (session.sid,)).fetchall():
+        await app.publish(line, group=LOBBY, id=f"{session.sid} {cseq}")
 
 
 async def tell(session: Session, rest: str) -> None:
@@ -170,18 +227,31 @@ async def tell_room(room: str, *, but: Session | None = None) -> None:
 
 
 async def show_room(session: Session, there: list[Session]) -> None:
-    """Send a page the name of its user and of the others in the room."""
+    """Send a page the name of its user and of the others in the room, and how these connect."""
     room, names = room_of(session), sorted(one.user for one in there)
-    value = {"room": room, "people": names, "you": session.user}
+    value = {
+        "room": room,
+        "people": names,
+        "you": session.user,
+        "how": {one.user: one.protocol if one.attached else "" for one in there},
+        "talks": any(is_robot(one) and one.stored["talks"] for one in app.sessions.values()),
+        "ways": control.ways(),
+    }
     await session.data("Chat.Room", value, latest=True)
 
 
 async def ask(session: Session) -> None:
+    if is_robot(session):
+        return
     await session.prompt(f"[{room_of(session)}] " if named(session) else "Your name: ")
 
 
+def is_robot(session: Session) -> bool:
+    return session.stored is not None and "robot" in session.stored
+
+
 def named(session: Session) -> bool:
-    return session.stored is not None
+    return session.stored is not None and not is_robot(session)
 
 
 def people() -> list[Session]:

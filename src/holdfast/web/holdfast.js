@@ -50,6 +50,8 @@
  * @typedef {{t: "refused", reason: string, retry_ms?: number}} RefusedMessage
  * @typedef {{t: "bye", code: number, reason: string, text: string, retry_ms: number}} ByeMessage
  * @typedef {{reason: string}} Began Why the output so far is incomplete.
+ * @typedef {{from: number, to: number}} Resumed The numbers of the outputs that were missed, which
+ *   come now; none if `to` is less.
  * @typedef {{reason: "gone" | "left" | "superseded" | "refused", commands: Command[]}} Dropped
  *   Commands that are not sent again, oldest first: their session has ended (`gone`), was left for
  *   another one (`left`), or belongs to another client now (`superseded`), or the gateway does not
@@ -63,7 +65,8 @@
  *   prompt: PromptMessage, notice: NoticeMessage, mode: ModeMessage, login: LoginMessage,
  *   auth: AuthMessage,
  *   profiles: ProfilesMessage, offer: OfferMessage, code: CodeMessage, refused: RefusedMessage, bye: ByeMessage,
- *   began: Began, dropped: Dropped, uncertain: Uncertain, state: State, error: Failure
+ *   began: Began, resumed: Resumed, dropped: Dropped, uncertain: Uncertain, state: State,
+ *   error: Failure
  * }} Events
  * @typedef {{getItem(key: string): string | null, setItem(key: string, value: string): void,
  *   removeItem?(key: string): void}} Storage
@@ -664,6 +667,7 @@ export class Session {
     if (message.t === "reset") this._emit("began", { reason: message.reason });
     this._catchUp(kept, isNew ? 0 : message.cin);
     this._setState("online", "", 0);
+    if (message.t === "resumed") this._emit("resumed", { from: message.from, to: message.to });
     this._fill();
   }
 

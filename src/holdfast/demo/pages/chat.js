@@ -3,6 +3,7 @@
 import { Ansi, formatted } from "/holdfast-ansi.js";
 import { Log } from "/holdfast-log.js";
 import { Session } from "/holdfast.js";
+import { Cable, Demo, ways } from "./demo.js";
 
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -13,13 +14,19 @@ const form = /** @type {HTMLFormElement} */ (element("form"));
 const input = /** @type {HTMLInputElement} */ (element("line"));
 const code = element("code");
 
-const session = new Session(`${location.origin.replace(/^http/, "ws")}/`, { client: "chat page" });
+const session = new Session(`${location.origin.replace(/^http/, "ws")}/`, {
+  client: "chat page",
+  WebSocket: Cable, // which the page can cut
+});
+const demo = new Demo(session);
 let you = "";
+/** @type {unknown} */
+let commands; // that connect other clients
 
 function beginAnew() {
   log.clear();
   for (const id of ["room", "people"]) element(id).replaceChildren();
-  code.hidden = true;
+  code.hidden = element("ways").hidden = true;
   you = "";
 }
 
@@ -38,7 +45,7 @@ session.on("state", ({ name, reason, retryMs }) => {
   input.disabled = name === "ended";
   input.placeholder = name === "offline" ? "sent later" : "";
   element("send").textContent = name === "ended" ? "Begin again" : "Send";
-  if (name === "ended") code.hidden = true;
+  if (name === "ended") code.hidden = element("ways").hidden = true;
   if (name !== "offline" || !retryMs) return;
   const due = Date.now() + retryMs;
   const tick = () => {
@@ -48,10 +55,11 @@ session.on("state", ({ name, reason, retryMs }) => {
   tick();
   ticking = Number(setInterval(tick, 250));
 });
-session.on("text", ({ d }) => {
+session.on("text", ({ d, n }) => {
   for (const line of d.split("\n")) {
     const own = you && (line.startsWith(`<${you}> `) || line.startsWith(`* ${you} `));
-    log.append(new Ansi({ links: false }).nodes(line), own ? "own" : "");
+    log.append(new Ansi().nodes(line), own ? "own" : "").title = new Date().toLocaleTimeString();
+    demo.count(line, n);
   }
 });
 session.on("formatted", ({ d, s }) => log.append(formatted(d, s)));
@@ -73,9 +81,12 @@ session.on("uncertain", ({ first, last }) =>
 );
 session.on("data", ({ p, d }) => {
   if (p !== "Chat.Room") return;
-  const message = /** @type {{room: string, people: string[], you: string}} */ (d);
+  const message =
+    /** @type {{room: string, people: string[], you: string, how?: any, ways?: any, talks?: any}} */ (d);
   const { room, people } = message;
   you = message.you;
+  commands = message.ways;
+  demo.show(message);
   element("room").textContent = `· ${room}`;
   element("people").replaceChildren(
     ...people.map((person) => {
@@ -86,6 +97,16 @@ session.on("data", ({ p, d }) => {
   );
 });
 
+/** @type {string[]} */
+const typed = []; // lines, oldest first
+let place = 0; // of the line that is shown; behind the last one: none
+input.addEventListener("keydown", (event) => {
+  const to = event.key === "ArrowUp" ? place - 1 : event.key === "ArrowDown" ? place + 1 : -1;
+  if (to < 0 || to > typed.length) return;
+  event.preventDefault();
+  place = to;
+  input.value = typed[place] ?? "";
+});
 form.addEventListener("submit", (event) => {
   event.preventDefault();
   if (session.state.name === "ended") location.reload();
@@ -96,10 +117,14 @@ form.addEventListener("submit", (event) => {
     log.append(`(not sent: ${error instanceof Error ? error.message : error})`, "mark");
     return; // the line stays, to be corrected
   }
+  if (typed.at(-1) !== input.value) typed.push(input.value);
+  if (typed.length > 200) typed.shift();
+  place = typed.length;
   input.value = "";
 });
 session.on("code", ({ d }) => {
   code.hidden = false;
+  ways(element("ways"), d, commands);
   code.textContent = `Type “resume ${d}” as the first line there.`;
 });
 element("elsewhere").addEventListener("click", () => session.askCode());

@@ -1,0 +1,152 @@
+"""The demo's page: what it breaks, and what it counts of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser
+from tests.gateway.clients import person_at
+from tests.peers.chromium import ChatPage, chat_page
+from tests.peers.gateways import demo
+from tests.peers.looks import fits, legible
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CLIPBOARD = ["clipboard-read", "clipboard-write"]
+PHONE: dict[str, Any] = {"is_mobile": True, "has_touch": True, "color_scheme": "dark"}
+DO = """(asked) => {
+    const socket = new WebSocket(location.origin.replace("http", "ws"), ["holdfast.v1"]);
+    const send = (message) => socket.send(JSON.stringify(message));
+    socket.onopen = () => {
+        send({ t: "hello", client: "another" });
+        asked.forEach(([token, what], at) =>
+            send({ t: "data", c: at + 1, p: "Demo.Do", d: { token, what } }));
+        send({ t: "cmd", c: asked.length + 1, d: "Mallory" });
+    };
+}"""
+"""Another client asks for all of this, and says its name then."""
+
+SPOKEN = "(count) => parseInt(document.getElementById('done').innerText.split(' of ')[1]) >= count"
+
+
+async def spoken(page: ChatPage, count: int) -> None:
+    """Wait for so many more lines of the robot."""
+    said = await page.page.locator("#done").inner_text()
+    before = int(said.partition(" of ")[2] or 0)
+    await page.page.wait_for_function(SPOKEN, arg=before + count)
+
+
+async def test_the_promise_in_thirty_seconds(tmp_path: Path, browser: Browser) -> None:
+    size = {"width": 1100, "height": 700}
+    async with (
+        demo(tmp_path) as gateway,
+        chat_page(browser, gateway.page, viewport=size, permissions=CLIPBOARD) as page,
+        person_at(gateway.ports["tcp"], telnet=False) as speaker,
+    ):
+        await page.types("Ann")
+        await page.sees("You are in lobby.")
+        speaker.types("Bob", "See https://example.org/a?b=1 there.")
+        await page.sees("<Bob> See https://example.org/a?b=1 there.")
+        link = page.page.locator("#log a")
+        assert await link.get_attribute("href") == "https://example.org/a?b=1"
+        assert "noopener" in str(await link.get_attribute("rel"))
+        line = page.page.locator("#log li", has_text="See https")
+        assert re.search(r"\d+:\d\d", str(await line.get_attribute("title")))
+        # Nobody talks until it is asked for.
+        assert not [line for line in await page.lines() if line.startswith("<robot>")]
+        await page.page.click("#talk")
+        await spoken(page, 5)
+
+        # The application: another process, and no line is lost.
+        await page.page.click("#kill")
+        again = await gateway.program.says("The chat itself is process ")
+        assert int(again.split()[-1].rstrip(".")) != gateway.application
+        await spoken(page, 5)
+        # The connection.
+        await page.page.click("#cut")
+        assert re.search(r"trying again|lost", await page.comes("offline"))
+        assert await page.comes("online") == "online · resumed"
+        await spoken(page, 5)
+        assert float(await page.text_of("#away")) >= 4.9
+        assert int(await page.text_of("#missed")) > 0
+        # And stopped, all is counted.
+        await page.page.click("#talk")
+        await page.page.wait_for_selector("#talk[aria-pressed=false]")
+        assert await page.text_of("#lost") == await page.text_of("#twice") == "0"
+        once, _, of = (await page.text_of("#done")).partition(" of ")
+        numbers = [int(line[8:]) for line in await page.lines() if line.startswith("<robot>")]
+        assert int(once) == int(of) == len(numbers) == len({*numbers}) == max(numbers)
+
+        # The picture, from what there is now.
+        picture = await page.page.locator("#picture text").all_text_contents()
+        assert picture == ["Ann", "websocket", "Bob", "tcp", "gateway", "application"]
+        # How to go on elsewhere, to be copied.
+        code = await page.code()
+        ways = await page.page.locator("#ways code").all_inner_texts()
+        assert ways == [
+            f"telnet 127.0.0.1 {gateway.ports['telnet']}",
+            f"holdfast connect ws://127.0.0.1:{gateway.ports['ws']}/",
+            f"resume {code}",
+        ]
+        await page.page.click("#ways li:last-child button")
+        await page.shows("#ways li:last-child button", "Copied")
+        assert await page.page.evaluate("navigator.clipboard.readText()") == f"resume {code}"
+        # The lines before.
+        await page.types("One.")
+        await page.types("Two.")
+        await page.page.press("#line", "ArrowUp")
+        await page.page.press("#line", "ArrowUp")
+        assert await page.page.input_value("#line") == "One."
+        await page.page.press("#line", "ArrowDown")
+        assert await page.page.input_value("#line") == "Two."
+        await fits(page)
+        await legible(page)
+
+
+async def test_only_the_page_may_kill(tmp_path: Path, browser: Browser) -> None:
+    async with (
+        demo(tmp_path) as gateway,
+        chat_page(browser, gateway.page, viewport={"width": 390, "height": 700}, **PHONE) as page,
+    ):
+        await page.types("Ann")
+        await page.sees("You are in lobby.")
+        await page.page.wait_for_selector("#demo:not([hidden])")
+        await fits(page)
+        await page.page.click("#demo summary")
+        await fits(page)
+        await legible(page)
+        headers = "fetch('/').then((answer) => JSON.stringify([...answer.headers]))"
+        found = dict(json.loads(await page.page.evaluate(headers)))
+        token = found["holdfast-demo-token"]
+        assert len(token) > 40
+        assert "access-control-allow-origin" not in found
+        asked: list[tuple[object, object]]
+        asked = [(wrong, "kill the application") for wrong in ("", token[:-1], None, [token])]
+        asked += [(token, what) for what in ("kill -9 1", ["talk"], {"kill": 1})]
+        await page.page.evaluate(DO, asked)
+        await page.has_here("Ann", "Mallory")  # what came after it was handled
+        async with person_at(gateway.ports["tcp"], telnet=False) as robot:
+            robot.types("Robot")
+            await robot.sees("There is a Robot here already.")
+        assert "exited" not in gateway.program.err
+
+
+@pytest.mark.parametrize("name", ["Ann", "ann"])
+async def test_a_name_is_free_when_its_holder_has_left(tmp_path: Path, name: str) -> None:
+    async with (
+        demo(tmp_path) as gateway,
+        person_at(gateway.ports["tcp"], telnet=False) as first,
+        person_at(gateway.ports["tcp"], telnet=False) as second,
+    ):
+        first.types("Ann")
+        await first.sees("You are in lobby.")
+        second.types(name)
+        await second.sees(f"There is a {name} here already.")
+        first.types("/quit")
+        await first.sees("Goodbye.")
+        second.types(name)
+        await second.sees("You are in lobby.")
