@@ -80,6 +80,8 @@ async def test_an_operator_s_day(tmp_path: Path) -> None:
             assert [one["state"] for one in sessions] == ["active", "active"]
             assert await rows(tmp_path, "sessions", "--limit", "1") == sessions[:1]
             assert await rows(tmp_path, "sessions", "--state", "detached_active") == []
+            assert await rows(tmp_path, "sessions", "--search", "127.0.0.1") == sessions
+            assert await rows(tmp_path, "connections", "--search", "192.0.2.1") == []
             connections = await rows(tmp_path, "connections", "--protocol", "tcp", "--json")
             assert [one["sid"] for one in connections] == [one["sid"] for one in sessions]
             assert await rows(tmp_path, "connections", "--address", "192.0.2.1") == []

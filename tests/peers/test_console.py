@@ -266,6 +266,10 @@ async def test_a_session_and_a_terminal_are_watched(tmp_path: Path, browser: Bro
         await expect(rows).to_contain_text("SEEN")
         await page.page.locator("iframe").focus()
         await page.page.keyboard.type("typed")
+        for _ in range(3):  # through the screen's own field, and out of it
+            await page.page.keyboard.press("Shift+Tab")
+        inside = "document.activeElement?.tagName === 'IFRAME'"
+        assert not await page.page.evaluate(inside)
         await owner.types("exit 3\r")
         await expect(page.page.locator(".count")).to_contain_text("The watch has ended")
         await expect(rows).not_to_contain_text("typed")

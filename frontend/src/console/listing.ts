@@ -29,6 +29,8 @@ export class Listing<T> {
   private readonly search: HTMLInputElement;
   private readonly select: HTMLSelectElement | undefined;
   private readonly count = h("p", { class: "count", role: "status" });
+  /** Whether the operator has asked for what is read next: that alone is read out. */
+  private wanted = true;
   private readonly previous = this.button("Previous", () => this.turn(-1));
   private readonly next = this.button("Next", () => this.turn(1));
   /** The `after` of each page up to the shown one. */
@@ -84,6 +86,7 @@ export class Listing<T> {
   }
 
   private changed(): void {
+    this.wanted = true;
     window.clearTimeout(this.pause);
     this.pause = window.setTimeout(() => {
       const { listed } = this;
@@ -103,6 +106,7 @@ export class Listing<T> {
   }
 
   private turn(by: 1 | -1): void {
+    this.wanted = true;
     if (by < 0) this.afters.pop();
     else this.afters.push(String(this.page?.next ?? ""));
     this.refresh();
@@ -121,6 +125,8 @@ export class Listing<T> {
     this.next.disabled = page.next === null;
     const first = (this.afters.length - 1) * ROWS_MAX;
     const shown = page.items.length;
+    this.count.setAttribute("aria-live", this.wanted ? "polite" : "off");
+    this.wanted = false;
     say(
       this.count,
       `${shown ? `${whole(first + 1)} to ${whole(first + shown)}` : "None"} shown;`

@@ -27,11 +27,14 @@ const login = new Login((token) => {
 let context: Context | undefined;
 let view: View | undefined;
 let polling = 0;
+/** The newest poll: what earlier ones hear is of no use, as after a logout. */
+let turn = 0;
 /** Since when the gateway does not answer, or 0. */
 let silent = 0;
 
 function ask(why: string): void {
   api.use("");
+  turn += 1;
   window.clearTimeout(polling);
   view?.close?.();
   view = context = undefined;
@@ -57,11 +60,18 @@ function alarm(text: string): void {
 
 async function poll(): Promise<void> {
   window.clearTimeout(polling);
+  const mine = (turn += 1);
   try {
-    if (!document.hidden || !context) heard(await api.get<Overview>("overview"));
+    if (!document.hidden || !context) {
+      const now = await api.get<Overview>("overview");
+      if (mine !== turn) return;
+      heard(now);
+    }
   } catch (error) {
+    if (mine !== turn) return;
     if (!(error instanceof ApiError)) throw error;
-    if (error.status === 401) return ask(api.hasToken ? error.message : "");
+    const refused = error.status === 401 || (!context && error.status >= 400);
+    if (refused) return ask(api.hasToken || error.status !== 401 ? error.message : "");
     missed(error.message);
   }
   polling = window.setTimeout(poll, EVERY_MS);

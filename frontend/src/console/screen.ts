@@ -15,6 +15,8 @@ const term = new Terminal({
 });
 term.loadAddon(new UnicodeGraphemesAddon());
 term.open(document.getElementById("screen")!);
+// The key leads out of the frame, as everywhere.
+term.attachCustomKeyEventHandler((event) => event.key !== "Tab");
 // A program of the session writes to nobody's clipboard here.
 term.parser.registerOscHandler(52, () => true);
 

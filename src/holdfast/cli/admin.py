@@ -34,6 +34,9 @@ Ca = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="A JSON object a line; so it is also into a pipe.")
 ]
+Search = Annotated[
+    str, typer.Option(help="With this in its texts, or at the beginning of a session's id.")
+]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="At most so many.")]
 
 _PAGE_MAX = 1_000
@@ -80,6 +83,7 @@ def sessions(
     app: Annotated[str, typer.Option(help="Of this application or upstream.")] = "",
     protocol: Annotated[str, typer.Option(help="`telnet`, `websocket`, `tcp` …")] = "",
     address: Annotated[str, typer.Option(help="Of clients at this IP address.")] = "",
+    search: Search = "",
     limit: Limit = 100,
     admin: Admin = "",
     token_file: TokenFile = None,
@@ -98,6 +102,7 @@ def sessions(
     """
     wanted = {
         "state": state, "user": user, "app": app, "protocol": protocol, "address": address,
+        "search": search,
     }  # fmt: skip
     with reported():
         where = find(admin, token_file, ca)
@@ -108,6 +113,7 @@ def connections(
     protocol: Annotated[str, typer.Option(help="`telnet`, `wss`, `tcp` …")] = "",
     listener: Annotated[str, typer.Option(help="At this listener, as `telnet://0.0.0.0:23`.")] = "",
     address: Annotated[str, typer.Option(help="From this IP address.")] = "",
+    search: Search = "",
     limit: Limit = 100,
     admin: Admin = "",
     token_file: TokenFile = None,
@@ -122,7 +128,7 @@ def connections(
 
         holdfast connections --protocol telnet --address 192.0.2.7
     """
-    wanted = {"protocol": protocol, "listener": listener, "address": address}
+    wanted = {"protocol": protocol, "listener": listener, "address": address, "search": search}
     with reported():
         where = find(admin, token_file, ca)
         _show(_list(where, "/api/connections", wanted, limit), _CONNECTION_COLUMNS, as_json)
