@@ -179,6 +179,11 @@ async def test_how_it_looks(browser: Browser, screen: str, tmp_path: Path) -> No
         )
         assert widths[0] <= widths[1], "nothing is wider than the screen"
         assert await page.page.is_visible("#keys") is (screen == "phone")
+        behind: list[str] = await page.page.evaluate(
+            "['body', '.xterm-viewport'].map((one) =>"
+            " getComputedStyle(document.querySelector(one)).backgroundColor)"
+        )
+        assert behind[0] == behind[1], "no frame of another colour around the terminal"
         folder = Path(os.environ.get("SCREENSHOTS", tmp_path))
         await page.page.screenshot(path=folder / f"terminal-{screen}.png")
 
