@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from msgspec import Struct, field
@@ -126,10 +126,6 @@ class SessionManager:
         """All sessions, loaded or not."""
         yield from self.sessions.values()
         yield from self.loader.dormant
-
-    def of_user(self, backend: SessionBackend, user: str) -> Iterable[Member]:
-        """The sessions of a user of a backend, loaded or not; none for nobody."""
-        return self.population.of_user(backend, user)
 
     # --- creating
 

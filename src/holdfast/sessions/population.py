@@ -93,7 +93,7 @@ class Population:
             self._index_user(session)
 
     def of_user(self, backend: SessionBackend, user: str) -> Iterable[Member]:
-        """The sessions of a user of a backend, none for nobody."""
+        """The sessions of a user of a backend, loaded or not; none for nobody."""
         found = self._users.get(backend, {}).get(user)
         if found is None:
             return ()

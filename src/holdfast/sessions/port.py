@@ -150,7 +150,7 @@ class SessionPort:
 
     def of_user(self, user: str) -> Iterable[Session | DormantSession]:
         """The backend's sessions of a user, loaded or not."""
-        return self._manager.of_user(self._backend, user)
+        return self._manager.population.of_user(self._backend, user)
 
     def members(self, group: str) -> list[Session]:
         """The backend's loaded sessions in a group, in the order in which they joined."""
