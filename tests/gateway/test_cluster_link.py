@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import pytest_asyncio
 from msgspec import structs
+from tests.cli.process import program
 from tests.cli.test_admin import run
 from tests.gateway.admin.asking import administered
-from tests.gateway.clients import v1
+from tests.gateway.clients import v1, v1_at
 from tests.gateway.running import SECONDS, WS, acting, configured, eventually, serving
 from tests.gateway.test_metrics import scraped
 from tests.gateway.test_postgresql import LIMITS
+from tests.ports import free_port
 from tests.postgresql import Cluster
 
 from holdfast.app import App, Session
@@ -31,7 +35,7 @@ class Chat:
         self.app = App("chat")
         self.called: list[str] = []
         self.heard: list[str] = []
-        self._url = url
+        self.url = url
         self._folder = folder
         for name in ("open", "adopt", "move", "close"):
             getattr(self.app, f"on_{name}")(self._noting(name))
@@ -52,11 +56,11 @@ class Chat:
         (session,) = self.app.sessions.values()
         return session
 
-    def config(self, node: str) -> Config:
+    def config(self, node: str, durability: Literal["fast", "durable"] = "fast") -> Config:
         folder = self._folder / node
         folder.mkdir(exist_ok=True)
-        config = configured(folder, [WS], durability="fast", limits=LIMITS)
-        return structs.replace(config, node=node, store=StoreConfig(url=self._url))
+        config = configured(folder, [WS], durability=durability, limits=LIMITS)
+        return structs.replace(config, node=node, store=StoreConfig(url=self.url))
 
     async def until_linked(self, *names: str) -> None:
         async with asyncio.timeout(SECONDS):
@@ -177,3 +181,43 @@ async def test_operators_see_all_gateways(chat: Chat) -> None:
         assert 0 <= seen["holdfast_store_sign_age_seconds"] < LIMITS.store.lease_seconds_max
         assert seen["holdfast_sessions_moved_total{out}"] == 1
         assert (await scraped(other))["holdfast_sessions_moved_total{in}"] == 1
+
+
+async def test_what_a_killed_gateway_had_not_stored_is_said_at_the_one_that_has_its_sessions(
+    chat: Chat, tmp_path: Path
+) -> None:
+    port = free_port()
+    path = tmp_path / "a.toml"
+    path.write_text(
+        f'node = "a"\n[store]\nurl = "{chat.url}"\n[limits.store]\nbeat_seconds_max = 0.1\n'
+        f'[link]\nlisten = "unix:{tmp_path / "a.sock"}"\n'
+        f'[[listener]]\nurl = "ws://127.0.0.1:{port}/"\ndurability = "durable"\n'
+    )
+    async with (
+        serving(chat.config("b", "durable")) as second,
+        chat.at(second),
+        program("serve", str(path), folder=tmp_path) as it,
+    ):
+        await it.logged("listening for clients")
+        await chat.until_linked("a", "b")
+        async with v1_at(port) as client:
+            welcome = await client.expect("welcome")
+            await client.say("cmd", c=1, d="one")
+            await client.texts("re: one")
+            (session,) = chat.app.sessions.values()
+            it.send(signal.SIGSTOP)  # what is said now does not get there
+            for number in range(3):
+                await session.text(f"unheard {number}")
+            await asyncio.sleep(0)
+            it.send(signal.SIGKILL)
+            await it.ends()
+            await session.text("while away")
+        hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 1}
+        async with v1_at(second.addresses[0].port, **hello) as client:
+            await client.expect("resumed")
+            await client.say("cmd", c=2, d="two")
+            found = [text for _, text in await client.texts("re: two")]
+        assert found == ["unheard 0", "unheard 1", "unheard 2", "while away", "re: two"]
+        assert chat.heard == ["one", "two"]
+        assert chat.session is session
+        assert chat.called == ["open"]
