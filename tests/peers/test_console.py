@@ -21,6 +21,7 @@ from tests.peers.console_page import ConsolePage, console_of, url_of
 from tests.peers.looks import legible
 from tests.ports import free_port
 
+from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig
 from holdfast.gateway.config import Config
 
@@ -49,7 +50,8 @@ def guarded(config: Config, folder: Path) -> Config:
 
 
 async def test_an_operator_sees_and_acts(tmp_path: Path, browser: Browser) -> None:
-    config = guarded(configured(tmp_path, [WS, TCP]), tmp_path)
+    limits = Limits().but(admin={"wrong_token_burst_max": 1})
+    config = guarded(configured(tmp_path, [WS, TCP], limits=limits), tmp_path)
     async with (
         staged(config) as (gateway, stage),
         v1(gateway) as client,
@@ -64,6 +66,8 @@ async def test_an_operator_sees_and_acts(tmp_path: Path, browser: Browser) -> No
 
         await page.enters("wrong-wrong-wrong-wrong")
         await expect(page.page.get_by_role("alert")).to_have_text("The token is wrong.")
+        await page.enters("another-that-is-wrong-too")
+        await expect(page.page.get_by_role("alert")).to_contain_text("Too many wrong tokens")
         await page.enters(TOKEN)
         await page.comes("ready")
         assert all(TOKEN not in url for url in page.requests)
