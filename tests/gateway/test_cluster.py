@@ -188,6 +188,43 @@ async def test_a_gateway_that_ends_leaves_its_sessions_to_the_others(place: Plac
         assert second.manager.counts.adopted == 1
 
 
+async def test_clients_go_on_at_others_while_their_gateway_is_restarted(place: Place) -> None:
+    async with serving(place.config(node="b")) as second:
+        async with serving(place.config(node="a")) as first, v1(first) as client:
+            welcome = await client.expect("welcome")
+            await client.say("cmd", c=1, d="one")
+            await client.expect("text")
+            await acknowledged(client)
+            first.stop()
+            assert (await client.closed())[0] == 1012
+            hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0}
+            await goes_on(
+                second, hello
+            )  # at once: it moves during the stop, or is adopted after it
+        async with serving(place.config(node="a")) as first, v1(first, **hello) as client:
+            assert (await client.expect("resumed"))["to"] == 2
+    assert first.manager.counts.moved_in == 1
+
+
+async def test_a_gateway_stops_while_a_client_waits_for_its_session(place: Place) -> None:
+    async with serving(place.config(node="a")) as first:
+        hello = await said_one(first)
+        moves, asked = first.backends.named("echo").moves, asyncio.Event()
+
+        def busy(session: Session) -> bool:
+            asked.set()
+            return False
+
+        moves.may_move = busy  # type: ignore[method-assign]
+        async with (
+            serving(place.config(node="b", limits=PATIENT)) as second,
+            v1(second, **hello) as client,
+        ):
+            await asked.wait()
+            second.stop()
+            await client.closed()
+
+
 PATIENT = LIMITS.but(store={"lease_seconds_max": 3600.0, "claim_seconds_max": SECONDS})
 
 

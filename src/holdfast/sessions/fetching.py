@@ -14,7 +14,7 @@ from typing import Final
 
 from holdfast.core.clock import Clock
 from holdfast.core.limits import StoreLimits
-from holdfast.net.log import RateLimitedLogger
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.timed_event import TimedEvent
 from holdfast.sessions.loading import Loader
 from holdfast.sessions.records import Found, Head, Row, head_of
@@ -78,6 +78,7 @@ class Fetching:
         self._on_arrived = on_arrived
         self._wishes: dict[str, _Wish] = {}
         self._wake = TimedEvent()
+        self._ended = False
 
     async def of_code(self, code: bytes) -> str | None:
         """The session of any node with this hash of a resume code. Raises `StoreError`."""
@@ -88,6 +89,8 @@ class Fetching:
 
         `None`: the client's right is proven otherwise.
         """
+        if self._ended:
+            return Fetched.LATER
         loop = asyncio.get_running_loop()
         wish = self._wishes.get(sid)
         if wish is None:
@@ -99,7 +102,15 @@ class Fetching:
         return await future
 
     async def run(self) -> None:
-        """Fetch what is wanted, until cancelled."""
+        """Fetch what is wanted, until cancelled. Then nobody waits any more."""
+        try:
+            await self._run()
+        finally:
+            self._ended = True
+            for sid in list(self._wishes):
+                self._settle(sid, Fetched.LATER)
+
+    async def _run(self) -> None:
         while True:
             await self._wake.within(self._limits.check_seconds_max)
             self._wake.clear()
@@ -108,6 +119,8 @@ class Fetching:
                     await self._step()
                 except StoreError as error:
                     _log.warning("no session fetched from other nodes", error=str(error))
+                except Exception as error:  # those who wait are told when their time is over
+                    log_failure(_log, "a look for sessions of other nodes failed", error)
                 await self._end_late()
                 if self._wishes:
                     await self._wake.within(self._limits.move_seconds_max)

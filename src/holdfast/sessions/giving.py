@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from holdfast.core.clock import Clock
 from holdfast.core.limits import StoreLimits
-from holdfast.net.log import RateLimitedLogger
+from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.sessions.journal import Journal, StoreUnavailableError
 from holdfast.sessions.life import Life
 from holdfast.sessions.manager import SessionManager
@@ -74,6 +74,8 @@ class Giving:
                 given = await self._look()
             except StoreError as error:
                 _log.warning("no session given to other nodes", error=str(error))
+            except Exception as error:  # the next look may be at others
+                log_failure(_log, "a look for sessions that others want failed", error)
 
     async def _look(self) -> int:
         asked = await self._neighbours.asked(self._limits.moved_sessions_max)
