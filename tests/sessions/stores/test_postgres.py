@@ -32,6 +32,8 @@ from holdfast.sessions.stores.base import (
     StoreReadOnlyError,
     StoreVersionError,
 )
+from holdfast.sessions.stores.postgres import runs
+from holdfast.sessions.stores.postgres.connection import Connection
 from holdfast.sessions.stores.postgres.process import Process
 from holdfast.sessions.stores.postgres.schema import SCHEMA_VERSION
 from holdfast.sessions.stores.postgres.store import PostgresStore
@@ -342,7 +344,7 @@ async def test_a_run_that_waits_for_a_lease_is_not_fenced_itself(database: Datab
 async def test_a_run_that_reads_for_longer_than_the_lease_is_not_fenced(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another one has seen its beat, and waits for its transaction to fence it."""
+    """Another one has seen its beat, and waits for its transaction, which has a newer one."""
     await (await database.opened("a")).close(clean=True)
     first = database.store("a")
     other = await asyncpg.connect(database.cluster.url(database.name))
@@ -352,9 +354,19 @@ async def test_a_run_that_reads_for_longer_than_the_lease_is_not_fenced(
             with monkeypatch.context() as patch:  # a process that cannot be seen
                 patch.setattr(Process, "own", lambda: Process("elsewhere", "1"))
                 opening = tasks.create_task(first.open())
-                reading = await waiting_for_lock(database)
+                await waiting_for_lock(database)
+            tried, fence = asyncio.Event(), runs._fence
+
+            async def try_to_fence(db: Connection, run: Any) -> bool:
+                fenced = await fence(db, run)
+                tried.set()
+                return fenced
+
+            monkeypatch.setattr(runs, "_fence", try_to_fence)
             second = tasks.create_task(database.store("b").open())
-            await waiting_for_lock(database, but=reading)
+            async with asyncio.timeout(SECONDS):
+                await tried.wait()
+            assert not second.done()
         assert opening.done()
         assert second.done()
     finally:
