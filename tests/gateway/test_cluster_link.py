@@ -112,7 +112,7 @@ async def test_an_application_finds_all_gateways_and_keeps_a_session_that_moves(
 async def test_an_application_goes_on_with_the_sessions_of_a_gateway_that_has_ended(
     chat: Chat,
 ) -> None:
-    async with serving(chat.config("b")) as second, chat.at(second):
+    async with serving(administered(chat.config("b"))) as second, chat.at(second):
         async with serving(chat.config("a")) as first:
             await chat.until_linked("a", "b")
             async with v1(first) as client:
@@ -129,6 +129,7 @@ async def test_an_application_goes_on_with_the_sessions_of_a_gateway_that_has_en
             assert [text for _, text in found] == ["while away", "re: two"]
         assert chat.session is session
         assert chat.heard == ["one", "two"]
+        assert (await scraped(second))["holdfast_sessions_adopted_total"] == 1
 
 
 async def test_broadcasts_and_questions_reach_all_gateways(chat: Chat) -> None:

@@ -22,7 +22,7 @@ from msgspec import structs
 from tests.backends.terminal import test_statistics
 from tests.backends.test_upstreams import bridged
 from tests.cli.process import program
-from tests.gateway import test_metrics, test_security_log
+from tests.gateway import test_cluster_link, test_metrics, test_security_log
 from tests.gateway.admin.asking import TOKEN, administered
 from tests.gateway.clients import person, v1
 from tests.gateway.counted import clients, others, refused  # noqa: F401 - they fill the table
@@ -194,6 +194,18 @@ ELSEWHERE: Final[dict[str, Callable[..., Any]]] = {
             "store_commit_seconds_count",
         ),
         test_durations_are_counted,
+    ),
+    **dict.fromkeys(
+        (
+            "nodes",
+            "sessions_moved_total{in}",
+            "sessions_moved_total{out}",
+            "store_sign_age_seconds",
+        ),
+        test_cluster_link.test_operators_see_all_gateways,
+    ),
+    "sessions_adopted_total": (
+        test_cluster_link.test_an_application_goes_on_with_the_sessions_of_a_gateway_that_has_ended
     ),
     "session_viewers": test_statistics.test_of_one_terminal,
     "build_info{version}": test_metrics.test_the_process_is_there_too,

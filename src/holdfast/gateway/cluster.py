@@ -29,6 +29,10 @@ class ClusterStatus(NamedTuple):
     """Since its newest sign of life that the store has answered."""
 
 
+ALONE: Final = ClusterStatus(1, 0.0)
+"""Of a gateway that has its store alone."""
+
+
 class Cluster:
     """What a gateway does for and with the others on its store, whose `neighbours` they are."""
 

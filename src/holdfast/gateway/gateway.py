@@ -19,7 +19,7 @@ from holdfast.core.errors import ClosedError, ConfigurationError, HoldfastError
 from holdfast.core.limits import Limits
 from holdfast.core.rate import Rate
 from holdfast.gateway.attempts import LoginAttempts
-from holdfast.gateway.cluster import Cluster
+from holdfast.gateway.cluster import ALONE, Cluster
 from holdfast.gateway.config import Config
 from holdfast.gateway.config_changes import Change, changes, effective
 from holdfast.gateway.context import Context
@@ -177,7 +177,7 @@ class Gateway:
             stop=self.stop,
             draining=self._stop.is_set,
             lasts=self._cluster.membership.lasts if self._cluster is not None else lambda: True,
-            cluster=self._cluster.status if self._cluster is not None else None,
+            cluster=self._cluster.status if self._cluster is not None else lambda: ALONE,
             backup=self._store.backup,
             reload=self.read_again,
             nodes=self._nodes,

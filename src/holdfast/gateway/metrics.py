@@ -202,8 +202,6 @@ def _store(view: GatewayView) -> Iterator[Metric]:
 
 
 def _cluster(view: GatewayView) -> Iterator[Metric]:
-    if view.cluster is None:
-        return
     status, counts = view.cluster(), view.manager.counts
     yield gauge("nodes", "Gateways that live on this one's store, itself included.", status.nodes)
     yield gauge(

@@ -52,8 +52,8 @@ class GatewayView(Struct, frozen=True):
     draining: Callable[[], bool]
     lasts: Callable[[], bool]
     """Whether the sessions are this gateway's for sure (`Membership.lasts`)."""
-    cluster: Callable[[], ClusterStatus] | None
-    """How it stands with the other gateways on its store; `None`: it has its store alone."""
+    cluster: Callable[[], ClusterStatus]
+    """How it stands with the other gateways on its store."""
     backup: Callable[[Path], Awaitable[int]]
     """Copy the store to a new file; its size in bytes."""
     reload: Callable[[], Awaitable[list[Change]]]
