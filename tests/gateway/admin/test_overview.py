@@ -50,7 +50,7 @@ async def test_of_a_gateway_with_an_application(tmp_path: Path) -> None:
         }
         assert {key: seen[key] for key in expected} == expected
         assert 0 <= seen["counted_seconds"] <= seen["uptime_seconds"]
-        assert seen["commits"]["count"] == gateway.journal.commits > 0
+        assert 0 < seen["commits"]["count"] <= gateway.journal.commits  # more may have followed
         assert seen["commits"]["seconds"] > 0
         (backend,) = seen["backends"]
         assert (backend["kind"], backend["app"]) == ("link", "stage")
