@@ -82,6 +82,7 @@ async def test_of_upstreams_and_their_breakers(tmp_path: Path) -> None:
             (target,) = pool.targets
             for _ in range(pool.limits.failures_max):
                 target.breaker.failed(gateway.context.runtime.timers.now, 0.5)
+            target.breaker.until += 3600  # longer than the question may take
             (upstream,) = (await overview(gateway))["upstreams"]
             (one,) = upstream["servers"]
             assert one["breaker"] == "open"
