@@ -77,7 +77,8 @@ async def count_on(held: Path) -> None:
 
 
 async def cut_off(pane: Screen, cable: Cutter, held: Path | None = None) -> str:
-    """Cut a client of ours off, and let it come back; returns its screen between the two.
+    """Cut a client of ours off, and let it come back; returns its screen between the two, without
+    the line that tells of it: another takes its place.
 
     With `held`, what it misses is counted meanwhile.
     """
@@ -88,7 +89,7 @@ async def cut_off(pane: Screen, cable: Cutter, held: Path | None = None) -> str:
         await count_on(held)
     await cable.mend()
     await pane.sees("--- connected", before.count("--- connected") + 1)
-    return screen
+    return screen.rpartition("--- cut off: ")[0]
 
 
 @pytest.mark.parametrize("scheme", ["ws", "telnet"])
