@@ -16,5 +16,7 @@ def test_it_counts_down() -> None:
     assert lines == [f"trying again{rest}" for rest in (" in 3 s", " in 2 s", " in 1 s", "")]
     assert 0 < outage.pause(12.499) <= 1
     outage.retry("refused", 20.0)
-    assert outage.line(19.5) == "--- cut off: refused; trying again in 1 s"
+    assert (
+        outage.line(19.5) == "--- cut off: the connection was lost (refused); trying again in 1 s"
+    )
     assert outage.over(21.2) == "--- connected again after 11 s (the connection was lost)"

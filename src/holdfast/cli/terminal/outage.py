@@ -21,7 +21,8 @@ class Outage:
         """What is shown meanwhile."""
         seconds = math.ceil(self._due - now)
         when = f"trying again in {seconds} s" if seconds > 0 else "trying again"
-        return f"--- cut off: {self._reason}; {when}"
+        newest = "" if self._reason == self._first else f" ({self._reason})"
+        return f"--- cut off: {self._first}{newest}; {when}"
 
     def pause(self, now: float) -> float:
         """The seconds until the line changes."""
