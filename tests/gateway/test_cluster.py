@@ -234,29 +234,6 @@ def hurry(gateway: Gateway) -> None:
     gateway._store.neighbours._watch._limits = structs.replace(PATIENT.store, lease_seconds_max=1.0)
 
 
-async def test_nobody_is_fenced_while_the_database_is_away(place: Place) -> None:
-    short = LIMITS.but(store={"lease_seconds_max": 4.0})
-    async with (
-        serving(place.config("durable", "a", short)) as first,
-        serving(place.config("durable", "b", short)) as second,
-        v1(first) as one,
-        v1(second) as two,
-    ):
-        for client in (one, two):
-            await client.expect("welcome")
-        place.cluster.stop(signal.SIGQUIT)
-        for client in (one, two):
-            await client.say("cmd", c=1, d="one")
-        await asyncio.sleep(1.1 * short.store.lease_seconds_max)  # for longer than any lease
-        await asyncio.to_thread(place.cluster.start)
-        for client in (one, two):
-            assert await client.texts("one") == [(1, "one")]
-        for client in (one, two):
-            await client.say("cmd", c=2, d="two")
-            assert await client.texts("two") == [(2, "two")]
-        assert first.manager.counts.adopted == second.manager.counts.adopted == 0
-
-
 async def test_a_gateway_without_the_database_stops_and_the_others_go_on(place: Place) -> None:
     """Its sessions are taken after the lease; before that, it says nothing any more."""
     short = LIMITS.but(store={"lease_seconds_max": 1.0})
