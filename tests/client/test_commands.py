@@ -9,8 +9,8 @@ import pytest
 
 from holdfast.client import commands
 from holdfast.client.core import ClientCore
+from holdfast.client.gateway_addresses import gateway_addresses
 from holdfast.client.lines import LineClient
-from holdfast.client.places import places
 from holdfast.client.state import State
 from holdfast.core.limits import Limits
 from holdfast.protocols import holdfast_v1 as wire
@@ -163,7 +163,7 @@ async def test_lines_that_cannot_be_said(
     scheme: str, text: Any, error: type[Exception], why: str
 ) -> None:
     terminal = Terminal("test", "1", "xterm", 80, 24)
-    client = LineClient(places(f"{scheme}://127.0.0.1:1"), Limits(), None, terminal)
+    client = LineClient(gateway_addresses(f"{scheme}://127.0.0.1:1"), Limits(), None, terminal)
     with pytest.raises(error) as caught:
         client.command(text)
     assert str(caught.value).startswith(why)

@@ -18,8 +18,8 @@ from tests.gateway.running import SECONDS, Stage, configured, linked, port, serv
 
 from holdfast.app import Authenticate, Refusal
 from holdfast.client.core import Online
+from holdfast.client.gateway_addresses import gateway_addresses
 from holdfast.client.lines import Hidden, Line, LineClient, LineEvent, NotSaid, Unfinished
-from holdfast.client.places import places
 from holdfast.client.reconnector import Ended, Offline
 from holdfast.core.errors import BusyError, Reason
 from holdfast.core.limits import Limits
@@ -63,7 +63,7 @@ async def talking(
     """A line client that is kept connected while the block runs."""
     terminal = Terminal("test", "1", "xterm", 80, 24)
     tls = client_context(authority) if authority else None
-    client = LineClient(places(url), limits or Limits(), tls, terminal)
+    client = LineClient(gateway_addresses(url), limits or Limits(), tls, terminal)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(client.run())
         try:

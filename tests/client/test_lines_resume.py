@@ -13,8 +13,8 @@ from tests.client.listening import listening
 from tests.gateway.clients import DO, GMCP, IAC, SB, SE, WILL, break_off
 
 from holdfast.client.core import Online
+from holdfast.client.gateway_addresses import gateway_addresses
 from holdfast.client.lines import Line, LineClient, LineEvent
-from holdfast.client.places import places
 from holdfast.client.reconnector import Offline
 from holdfast.core.limits import Limits
 from holdfast.protocols.telnet import Terminal
@@ -73,7 +73,9 @@ async def connected(gateway: Gateway) -> AsyncIterator[AsyncIterator[LineEvent]]
     """The events of a client of this gateway."""
     terminal = Terminal("test", "1", "xterm", 80, 24)
     async with listening(gateway.serve) as port:
-        client = LineClient(places(f"telnet://127.0.0.1:{port}"), Limits(), None, terminal)
+        client = LineClient(
+            gateway_addresses(f"telnet://127.0.0.1:{port}"), Limits(), None, terminal
+        )
         async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
             running = tasks.create_task(client.run())
             try:

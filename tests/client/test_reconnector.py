@@ -12,7 +12,7 @@ import pytest
 from tests.net.helpers import Serving, patience, serving, unix
 
 from holdfast.client import reconnector as module
-from holdfast.client.places import Places
+from holdfast.client.gateway_addresses import GatewayAddresses
 from holdfast.client.reconnector import Ended, Offline, Reconnector
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ClosedError
@@ -87,7 +87,7 @@ async def kept(
         return ClientHandler(connection, reconnector)
 
     reconnector: Reconnector[str, ClientHandler] = Reconnector(
-        Places(parsed, lambda addresses: None), make, limits or Limits(), None
+        GatewayAddresses(parsed, lambda addresses: None), make, limits or Limits(), None
     )
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(reconnector.run())

@@ -18,8 +18,8 @@ from holdfast.cli.terminal.plain import PlainScreen
 from holdfast.cli.terminal.screen import Screen
 from holdfast.client import client as websocket_client
 from holdfast.client.core import ClientCore
+from holdfast.client.gateway_addresses import GatewayAddresses, gateway_addresses
 from holdfast.client.lines import LineClient
-from holdfast.client.places import Places, places
 from holdfast.core.limits import Limits
 from holdfast.net.runtime.loop import run
 from holdfast.net.tls.contexts import client_context
@@ -57,12 +57,12 @@ def connect(
         holdfast connect wss://a.example.org/ wss://b.example.org/
     """
     with reported():
-        gateways = places(url)
+        gateways = gateway_addresses(url)
         tls = client_context(ca, verify=not insecure) if gateways.secure else None
         run(_talk(gateways, tls))
 
 
-async def _talk(gateways: Places, tls: ssl.SSLContext | None) -> None:
+async def _talk(gateways: GatewayAddresses, tls: ssl.SSLContext | None) -> None:
     limits = Limits()
     session: Session
     if gateways.current.scheme in ("ws", "wss"):

@@ -22,7 +22,7 @@ from inspect import isawaitable
 from typing import Any, Final
 
 from holdfast.client.core import ACK_SECONDS, ClientCore, Event, Online, may_return
-from holdfast.client.places import Places, better_elsewhere, places
+from holdfast.client.gateway_addresses import GatewayAddresses, better_elsewhere, gateway_addresses
 from holdfast.client.queue import PENDING_MAX
 from holdfast.client.reconnector import ClientHandler, Ended, Offline, Reconnector
 from holdfast.client.state import ServerFaultError, State
@@ -63,7 +63,7 @@ async def connect(
     """
     compression = ws.Deflate(deflate) if deflate is not None else None
     core = ClientCore(state, client)
-    self = Client(places(url), core, limits or Limits(), tls, compression, token)
+    self = Client(gateway_addresses(url), core, limits or Limits(), tls, compression, token)
     with unwrapped():
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(self.run())
@@ -78,7 +78,7 @@ class Client:
 
     def __init__(
         self,
-        gateways: Places,
+        gateways: GatewayAddresses,
         core: ClientCore,
         limits: Limits,
         tls: ssl.SSLContext | None,

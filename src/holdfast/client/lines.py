@@ -22,7 +22,7 @@ from msgspec import Struct
 
 from holdfast.client import commands
 from holdfast.client.core import Online
-from holdfast.client.places import Places, better_elsewhere
+from holdfast.client.gateway_addresses import GatewayAddresses, better_elsewhere
 from holdfast.client.reconnector import LOST, ClientHandler, Ended, Offline, Reconnector
 from holdfast.core.errors import DISCONNECTS, BusyError, sentence
 from holdfast.core.limits import Limits
@@ -88,7 +88,7 @@ class LineClient:
 
     def __init__(
         self,
-        gateways: Places,
+        gateways: GatewayAddresses,
         limits: Limits,
         tls: ssl.SSLContext | None,
         terminal: telnet.Terminal,

@@ -16,7 +16,7 @@ from typing import Final, Generic, TypeVar
 
 from msgspec import Struct
 
-from holdfast.client.places import Places
+from holdfast.client.gateway_addresses import GatewayAddresses
 from holdfast.core.backoff import Backoff
 from holdfast.core.errors import ClosedError, Reason
 from holdfast.core.limits import Limits
@@ -108,7 +108,7 @@ class Reconnector(Generic[E, H]):
 
     def __init__(
         self,
-        places: Places,
+        gateways: GatewayAddresses,
         make: Callable[[Connection], H],
         limits: Limits,
         tls: ssl.SSLContext | None,
@@ -116,11 +116,11 @@ class Reconnector(Generic[E, H]):
     ) -> None:
         self.handler: H | None = None
         """The protocol on the current connection, if there is one."""
-        self._places = places
+        self._gateways = gateways
         self._make = make
         self._prepare = prepare
         self._limits = limits
-        self._tls = tls or (client_context() if places.secure else None)
+        self._tls = tls or (client_context() if gateways.secure else None)
         self._runtime = client_runtime(asyncio.get_running_loop())
         self._events: deque[E | Offline | Ended] = deque()
         self._arrived = asyncio.Event()
@@ -229,7 +229,7 @@ class Reconnector(Generic[E, H]):
                 return fault, 0.0, 0.0
         try:
             connection = await dial(
-                self._places.current,
+                self._gateways.current,
                 make,
                 clockwork=self._runtime,
                 limits=self._limits.connection,
@@ -237,7 +237,7 @@ class Reconnector(Generic[E, H]):
             )
         except DialError as error:
             self.handler = None
-            self._places.move_on()
+            self._gateways.move_on()
             return str(error), 0.0, 0.0
         try:
             await self._lost.wait()
@@ -246,5 +246,5 @@ class Reconnector(Generic[E, H]):
         handler, self.handler = self.handler, None
         assert handler is not None
         if handler.elsewhere or not handler.online:
-            self._places.move_on()
+            self._gateways.move_on()
         return handler.reason, handler.retry_seconds, handler.lasted

@@ -28,7 +28,7 @@ def better_elsewhere(reason: str) -> bool:
     return any(reason == each.value for each in _ELSEWHERE)
 
 
-class Places:
+class GatewayAddresses:
     """At least one address, all of one kind of protocol.
 
     `shuffle` brings them into their order. Raises `ConfigurationError` for addresses of several
@@ -68,9 +68,11 @@ class Places:
         self._at = (self._at + 1) % len(self._addresses)
 
 
-def places(urls: str | Sequence[str]) -> Places:
+def gateway_addresses(urls: str | Sequence[str]) -> GatewayAddresses:
     """One address, or several. Raises `ConfigurationError`."""
-    return Places([parse_address(url) for url in ([urls] if isinstance(urls, str) else urls)])
+    return GatewayAddresses(
+        [parse_address(url) for url in ([urls] if isinstance(urls, str) else urls)]
+    )
 
 
 def _kind(address: Address) -> str:

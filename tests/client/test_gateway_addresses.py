@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from holdfast.client.places import Places, better_elsewhere, places
+from holdfast.client.gateway_addresses import GatewayAddresses, better_elsewhere, gateway_addresses
 from holdfast.core.errors import ConfigurationError
 from holdfast.net.addresses import parse_address
 
 _NAMES = [f"ws://{name}.example:80/" for name in "abcd"]
 
 
-def taken(them: Places, count: int) -> list[str]:
+def taken(them: GatewayAddresses, count: int) -> list[str]:
     found = []
     for _ in range(count):
         found.append(str(them.current))
@@ -24,7 +24,7 @@ def taken(them: Places, count: int) -> list[str]:
 def test_the_order_is_random_and_kept() -> None:
     orders = set()
     for _ in range(50):
-        them = places(_NAMES)
+        them = gateway_addresses(_NAMES)
         first = taken(them, 4)
         assert sorted(first) == _NAMES
         assert taken(them, 4) == first
@@ -33,11 +33,11 @@ def test_the_order_is_random_and_kept() -> None:
 
 
 def test_what_stands_twice_is_tried_once() -> None:
-    assert len(set(taken(places([*_NAMES[:2], *_NAMES[:2]]), 2))) == 2
+    assert len(set(taken(gateway_addresses([*_NAMES[:2], *_NAMES[:2]]), 2))) == 2
 
 
 def test_one_address_is_always_the_next() -> None:
-    assert taken(places(_NAMES[0]), 2) == [_NAMES[0]] * 2
+    assert taken(gateway_addresses(_NAMES[0]), 2) == [_NAMES[0]] * 2
 
 
 @pytest.mark.parametrize(
@@ -56,15 +56,15 @@ def test_one_address_is_always_the_next() -> None:
 )
 def test_addresses_that_no_client_can_use(urls: Sequence[str], fault: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        places(urls)
+        gateway_addresses(urls)
     assert str(caught.value) == fault
 
 
 def test_tls_may_stand_beside_plain_addresses() -> None:
-    them = Places([parse_address("ws://a/"), parse_address("wss://b/")], lambda _: None)
+    them = GatewayAddresses([parse_address("ws://a/"), parse_address("wss://b/")], lambda _: None)
     assert them.secure
     assert not them.current.secure
-    assert not places("tcp://a:1").secure
+    assert not gateway_addresses("tcp://a:1").secure
 
 
 @pytest.mark.parametrize(
