@@ -36,6 +36,9 @@ _PADDING: Final = bytes(4)
 _PADDED: Final = b"\x04"
 _NO_TAG: Final = bytes(TAG_BYTES)
 _SEQUENCE_MASK: Final = (1 << 32) - 1
+_NOT_PUBLIC: Final = ("_inpbuf", "_recv_encryption", "_recv_handler", "_recv_pkthdr", "_recv_seq")
+"""What is used of asyncssh's connection and is not of its interface. A version without one of
+them gets its input as it is."""
 
 
 class PacketReader(asyncio.Protocol):
@@ -43,6 +46,7 @@ class PacketReader(asyncio.Protocol):
 
     def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
         self._connection = connection
+        self._joins = all(hasattr(connection, name) for name in _NOT_PUBLIC)
         self._held = b""
         """The start of a packet whose rest has not come."""
 
@@ -84,7 +88,7 @@ class PacketReader(asyncio.Protocol):
     def _cipher(self) -> AesGcm | None:
         """What decrypts the next packet, if it is ours and asyncssh is ready for a packet."""
         connection = self._connection
-        cipher = getattr(connection, "_recv_encryption", None)
+        cipher = connection._recv_encryption if self._joins else None
         if type(cipher) is not AesGcm:
             return None
         ready = not connection._inpbuf and connection._recv_handler == connection._recv_pkthdr
