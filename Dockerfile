@@ -11,7 +11,11 @@ RUN python -m venv --without-pip /opt/holdfast \
         --constraint constraints.txt "${HOLDFAST}" \
     && find /opt/holdfast -name '*.so' -exec strip --strip-unneeded {} + \
     && find /opt/holdfast -name '*.pyx' -delete -o -name '*.pxd' -delete -o -name '*.[ch]' -delete \
-        -o -path '*/pygments/*.pyc' -delete -o -path '*/rich/*.pyc' -delete
+        -o -path '*/regex/tests/*' -delete -o -path '*/wcwidth/*.so' -delete \
+        -o -path '*/pygments/lexers/[a-z]*' -delete -o -path '*/pygments/styles/[a-z]*' -delete \
+        -o -path '*/pygments/formatters/[a-z]*' -delete -o -path '*/pygments/*.pyc' -delete \
+        -o -path '*/rich/*.pyc' -delete -o -path '*/markdown_it/*.pyc' -delete \
+        -o -path '*/wcwidth/*.pyc' -delete -o -path '*/prompt_toolkit/*.pyc' -delete
 
 FROM python:${PYTHON}-slim
 COPY --from=build /opt/holdfast /opt/holdfast

@@ -34,7 +34,14 @@ _SPLIT: Final = "tests/simulation/"
 _PEERS: Final = "tests/peers/"
 _BROWSERS: Final = {
     **dict.fromkeys(
-        ("test_page", "test_play", "test_mud", "test_terminal_uses", "websocket/test_peers"),
+        (
+            "test_page",
+            "test_play",
+            "test_mud",
+            "test_demo",
+            "test_terminal_uses",
+            "websocket/test_peers",
+        ),
         "browser 1",
     ),
     **dict.fromkeys(
@@ -46,6 +53,8 @@ _BROWSERS: Final = {
             "test_terminal_page",
             "test_event_streams",
             "test_away",
+            "test_console",
+            "test_origins",
         ),
         "browser 2",
     ),

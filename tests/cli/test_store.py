@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from holdfast.cli.main import app
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.records import Batch, Row
+from holdfast.sessions.stores.postgres import schema
 from holdfast.sessions.stores.sqlite import SCHEMA_VERSION, SQLiteStore
 
 
@@ -49,7 +50,7 @@ def file(tmp_path: Path) -> Path:
 def test_a_file_is_copied_into_a_database_and_back(file: Path, url: str, tmp_path: Path) -> None:
     name = f"postgresql:///{url.partition('?')[0].rpartition('/')[2]}"
     second = tmp_path / "second.db"
-    assert store("migrate", url) == (0, f"{name}: schema 0 is now 1\n", "")
+    assert store("migrate", url) == (0, f"{name}: schema 0 is now {schema.SCHEMA_VERSION}\n", "")
     assert store("copy", file, url) == (0, f"1 sessions copied from {file} to {name}\n", "")
     assert store("check", url) == (0, f"{name}: 1 sessions can be read\n", "")
     assert store("copy", url, second) == (0, f"1 sessions copied from {name} to {second}\n", "")

@@ -83,6 +83,7 @@ TOLD = {
     "upstream_failed": (4005, False),
     "unauthenticated": (4006, False),
     "expired": (4505, True),
+    "elsewhere": (4506, True),
 }
 
 

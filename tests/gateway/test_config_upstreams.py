@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from msgspec import structs
 from tests.net.certificates import write_pems
 
 from holdfast.backends.upstream_config import ServerConfig, UpstreamConfig
@@ -298,4 +297,4 @@ def test_an_admin_listener_over_tls(tmp_path: Path) -> None:
         f'{ECHO}[admin]\nlisten = "tls://127.0.0.1:1"\n'
         f'certificate = {{ cert = "{cert}", key = "{key}" }}'
     )
-    assert structs.astuple(config.admin)[2] == pems.certificate
+    assert config.admin.certificate == pems.certificate

@@ -172,6 +172,7 @@ def test_what_is_read_from_a_store_that_is_empty() -> None:
         "accepted": {},
         "settings": {},
         "set_aside": [],
+        "ended": [],
     }
     assert fields_of(Found) == {"sessions": [], "set_aside": []}
     assert fields_of(Recovered) == {"left": MUST, "set_aside": []}

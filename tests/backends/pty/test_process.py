@@ -337,9 +337,10 @@ async def test_a_recording_holds_output_that_waits(
         async with term_client(gateway) as client:
             await client.told("opened")
             (session,) = gateway.manager.sessions.values()
-            await client.types('for ((n=0; n<200; n++)); do b+="<$n>"; done; echo $b; read\r')
             (bridge,) = gateway.backends.terminals[0]._bridges.values()
-            await eventually(lambda: bridge._gathering._size > len(waiting))
+            await eventually(lambda: bridge._gathering._timed)  # once the prompt has been given
+            await client.types('for ((n=0; n<200; n++)); do b+="<$n>"; done; echo $b; read\r')
+            await eventually(lambda: b"<199>" in b"".join(bridge._gathering._parts))
             if then == "resize":
                 await client.say("resize", cols=90, rows=20)
             await client.say("close")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+
 import pytest
 import structlog
 
@@ -13,9 +16,13 @@ from holdfast.net.log import RateLimitedLogger
 
 
 @pytest.fixture(autouse=True)
-def _lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Terminals of other tests have used up the lines of a minute."""
+def _lines_of_their_own(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """All levels: other tests may have chosen one, or have used up the lines of a minute."""
+    before = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG))
     monkeypatch.setattr(module, "_log", RateLimitedLogger("holdfast.terminal"))
+    yield
+    structlog.configure(wrapper_class=before)
 
 
 def test_a_forbidden_change_changes_nothing_and_is_counted_and_logged() -> None:
