@@ -378,6 +378,31 @@ async def test_a_broken_link_takes_the_commands_that_nobody_has_begun() -> None:
         ]
 
 
+@pytest.mark.parametrize("known", [False, True], ids=["unknown", "ended"])
+async def test_a_session_of_another_instance_comes_with_what_its_client_may_have_missed(
+    known: bool,
+) -> None:
+    async with stage() as it:
+        if known:
+            it.receive(opened("lost"), opened("left"), opened("kept"))
+            for sid in ("lost", "left", "kept"):
+                it.receive(m.SessionEvent(sid, 0, m.Moved()))
+        it.receive(
+            m.SessionEvent("lost", 0, m.Adopted(info("lost", resync="fresh"))),
+            m.SessionEvent("left", 0, m.Adopted(info("left", "detached_active", resync="fresh"))),
+            m.SessionEvent("kept", 0, m.Adopted(info("kept"))),
+        )
+        await it.idle()
+        heard = [told for told in it.heard if told[0] in ("adopt", "resync")]
+        assert sorted(heard) == [
+            ("adopt", "kept"),
+            ("adopt", "left"),
+            ("adopt", "lost"),
+            ("resync", "lost", "fresh"),
+        ]
+        assert heard.index(("adopt", "lost")) < heard.index(("resync", "lost", "fresh"))
+
+
 async def test_a_welcome_tells_the_handlers_what_has_changed_meanwhile() -> None:
     async with stage() as it:
         for sid in ("same", "left", "back", "lost", "unseen", "gone", "elsewhere"):

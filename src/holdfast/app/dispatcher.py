@@ -65,27 +65,24 @@ class Dispatcher:
 
     # --- from the gateway
 
-    def receive(  # noqa: C901 - without calls for a command
-        self, events: Sequence[m.SessionEvent], node: Node
-    ) -> None:
+    def receive(self, events: Sequence[m.SessionEvent], node: Node) -> None:
         """Handle events of `node`, in order. Hot path."""
         for event in events:
             session = self.sessions.get(event.sid)
             cseq = event.cseq
             if session is None:
-                session = self._open(event, node)
-                if session is None:
-                    continue
-            elif session.node is not node and not self.moves.enters(session, event.event, node):
+                self._open(event, node)
                 continue
-            elif cseq:
+            if session.node is not node and not self.moves.enters(session, event.event, node):
+                continue
+            if cseq:
                 if cseq <= session.received:
                     self._report(session, min(cseq, session.applied))
                     continue
                 if self.leaving:
                     continue  # the instance that gets the session will do it
                 session.received = cseq
-            elif not self._is_news(session, event.event):
+            elif not self._is_news(session, event):
                 continue
             mailbox = session.mailbox
             if mailbox is None:
@@ -97,17 +94,34 @@ class Dispatcher:
             else:
                 put(mailbox, event)
 
-    def _open(self, event: m.SessionEvent, node: Node) -> Session | None:
+    def _open(self, event: m.SessionEvent, node: Node) -> None:
         if not isinstance(event.event, m.Opened | m.Adopted):
-            return None  # of a session that has ended here
+            return  # of a session that has ended here
         session = Session(self._app, event.event.info, node)
         session.received = session.applied
         self.sessions[session.sid] = session
-        return session
+        self._introduce(session, event)
 
-    def _is_news(self, session: Session, event: m.Event) -> bool:
-        """Whether an event of a session that is known is to be handled."""
-        match event:
+    def _introduce(self, session: Session, event: m.SessionEvent) -> None:
+        """Handle that a session is here, and that its client may have missed output before."""
+        events = [event]
+        if isinstance(event.event, m.Adopted):
+            events += self._resyncs(event.event.info)
+        if session.mailbox is None:
+            session.mailbox = deque(events)
+            self._busy += 1
+            self.spawn(self._work(session))
+        else:
+            session.mailbox.extend(events)
+
+    def _resyncs(self, info: m.SessionInfo) -> list[m.SessionEvent]:
+        if not info.resync or info.state.startswith("detached"):
+            return []
+        return [m.SessionEvent(info.sid, 0, m.Resync(info.resync))]
+
+    def _is_news(self, session: Session, news: m.SessionEvent) -> bool:
+        """Whether an event of a session that is known is to be handled, and was not yet."""
+        match event := news.event:
             case m.Moved(elsewhere=True) if not session.ended:
                 self.moves.leaves(session)
                 return False
@@ -118,6 +132,8 @@ class Dispatcher:
                 session.ended = False
                 session.learn(info)
                 session.received = max(session.received, session.applied)
+                self._introduce(session, news)
+                return False
             case m.Adopted(info):  # after a welcome without space for it, or it came back
                 self.moves.enters(session, event, session.node)
                 self._tell_changes(info, session.node)
@@ -142,13 +158,13 @@ class Dispatcher:
         session = self.sessions.get(info.sid)
         if session is None:
             yield m.Adopted(info)
-        detached = info.state.startswith("detached")
-        if detached:
-            if session is not None and session.attached:
+            return
+        if info.state.startswith("detached"):
+            if session.attached:
                 yield m.Detached("network_error")
         elif info.resync:
             yield m.Resync(info.resync)
-        elif session is not None and not session.attached:
+        elif not session.attached:
             yield m.Resumed(info.protocol, info.address)
 
     def _lost(self, session: Session) -> None:
