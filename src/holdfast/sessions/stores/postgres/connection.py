@@ -149,8 +149,10 @@ class Connection:
         db = await self._dial(_STATEMENTS_MAX)
         try:
             # Without a name: behind a pooler, another client may have the one that it would get.
-            asking = await db.prepare("SELECT pg_backend_pid()", name="")
-            if await asking.fetchval() == db.get_server_pid():
+            async with _in_time(db, self._limits):
+                asking = await db.prepare("SELECT pg_backend_pid()", name="")
+                process = await asking.fetchval()
+            if process == db.get_server_pid():
                 return db
         except BaseException:
             db.terminate()
