@@ -26,8 +26,9 @@ class Relay:
         """Reset every connection, on both sides."""
         writers, self._writers = self._writers, []
         for writer in writers:
-            break_off(writer.get_extra_info("socket"))
-            writer.transport.abort()
+            if not writer.is_closing():
+                break_off(writer.get_extra_info("socket"))
+                writer.transport.abort()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.append(writer)
@@ -44,14 +45,14 @@ class Relay:
 
     async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while data := await reader.read(65536):
+            while (data := await reader.read(65536)) and not writer.is_closing():
                 writer.write(data)
         except ConnectionError:
             pass
 
     async def _down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            while data := await reader.read(65536):
+            while (data := await reader.read(65536)) and not writer.is_closing():
                 if self.swallows:
                     self.swallowed += len(data)
                 else:

@@ -147,6 +147,7 @@ async def test_a_gateway_is_reloaded_drained_and_started_again(
             changed = structs.replace(config, node="elsewhere")
             gateway._source = lambda: changed
             await reload.click()
+            await expect(page.rows("Changes of the configuration")).to_have_count(1)
             (row,) = await page.rows("Changes of the configuration").all()
             await expect(row).to_contain_text("at a restart")
 
