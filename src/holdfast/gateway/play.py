@@ -8,12 +8,12 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from holdfast.gateway.page_files import INDEX, PageFiles
 from holdfast.gateway.play_config import PlayConfig
 
 PATH: Final = "/play/"
-_INDEX: Final = "index.html"
 _KINDS: Final = {
-    _INDEX: "text/html",
+    INDEX: "text/html",
     "play.js": "text/javascript",
     "figures.js": "text/javascript",
     "play.css": "text/css",
@@ -39,24 +39,12 @@ class PlayPage:
         """Serve it there. `first` is whether `/` leads to it."""
         if first:
             router.add_get("/", self._lead)
-        router.add_get(PATH.rstrip("/"), self._redirect)
         router.add_get(f"{PATH}settings.json", self._tell_settings)
-        router.add_get(PATH, self._file)
-        for name in _KINDS:
-            router.add_get(f"{PATH}{{name:{name}}}", self._file)
+        folder = resources.files("holdfast.web").joinpath("play")
+        PageFiles(PATH, folder, _KINDS, lambda name: _SECURITY).add_to(router)
 
     async def _lead(self, request: web.Request) -> web.StreamResponse:
         return web.Response(status=307, headers={"Location": PATH})
 
-    async def _redirect(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(status=308, headers={"Location": PATH})
-
     async def _tell_settings(self, request: web.Request) -> web.StreamResponse:
         return web.Response(body=self._settings, content_type="application/json", headers=_SECURITY)
-
-    async def _file(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info.get("name", _INDEX)
-        text = resources.files("holdfast.web").joinpath("play", name).read_text()
-        return web.Response(
-            text=text, content_type=_KINDS[name], charset="utf-8", headers=_SECURITY
-        )

@@ -158,15 +158,8 @@ class Assignment:
     def share_out(self) -> None:
         """Give sessions without a holder to the linked instances."""
         self._expire_awaited()
-        known = []
-        for session in self._port.sessions:
-            if session.route is not None or session.row.instance in self._awaited:
-                continue
-            if session.row.known:
-                known.append(session)
-            elif session.state in _ACTIVE:
-                self.open(session)
-        self.distribute(known)
+        awaited = self._awaited
+        self.assign(each for each in self._port.sessions if each.row.instance not in awaited)
 
     def _expire_awaited(self) -> None:
         if not self._awaited:
@@ -177,9 +170,9 @@ class Assignment:
         else:
             self._loop.call_later(left, self.share_out)
 
-    def adopt(self, sessions: Iterable[Session]) -> None:
-        """Give sessions that have come from another node to instances: each to the one that held
-        it there, if that is linked here, too."""
+    def assign(self, sessions: Iterable[Session]) -> None:
+        """Give those of these sessions that have no holder to instances: each to the one that held
+        it last, also at another node, if that is linked here."""
         known = []
         for session in sessions:
             if session.route is not None:

@@ -62,5 +62,5 @@ class LinkMoves(Moves):
         if not self._assignment.linked:
             return  # an instance that links gets them
         await self._port.load(sids)
-        self._assignment.adopt(filter(None, map(self._port.find, sids)))
+        self._assignment.assign(filter(None, map(self._port.find, sids)))
         self._flush_later()

@@ -10,14 +10,13 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
 
-from aiohttp import web
+from holdfast.gateway.page_files import INDEX, PageFiles
 
 PATH: Final = "/console/"
-_INDEX: Final = "index.html"
 _SCREEN: Final = "screen.html"
 """The screen of a watched terminal: a frame of the page."""
 _KINDS: Final = {
-    _INDEX: "text/html",
+    INDEX: "text/html",
     "console.js": "text/javascript",
     "console.css": "text/css",
     _SCREEN: "text/html",
@@ -46,34 +45,14 @@ def is_console(path: str) -> bool:
     return path.startswith(PATH) or path == PATH.rstrip("/")
 
 
-class ConsolePages:
+def console_files() -> PageFiles:
     """The files of the console; where they were not built, a page that names what is missing."""
+    return PageFiles(PATH, _folder(), _KINDS, _headers)
 
-    def __init__(self) -> None:
-        self._folder = _folder()
 
-    def add_to(self, router: web.UrlDispatcher) -> None:
-        """Serve them there."""
-        router.add_get(PATH.rstrip("/"), self._redirect)
-        router.add_get(PATH, self._file)
-        for name in _KINDS:
-            router.add_get(f"{PATH}{{name:{name}}}", self._file)
-
-    async def _redirect(self, request: web.Request) -> web.StreamResponse:
-        return web.Response(status=308, headers={"Location": PATH})
-
-    async def _file(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info.get("name", _INDEX)
-        file = self._folder.joinpath(name)
-        if not file.is_file():
-            raise web.HTTPNotFound
-        policy = _SCREEN_POLICY if name == _SCREEN else _POLICY
-        return web.Response(
-            text=file.read_text(),
-            content_type=_KINDS[name],
-            charset="utf-8",
-            headers={"Content-Security-Policy": policy, **_SECURITY},
-        )
+def _headers(name: str) -> dict[str, str]:
+    policy = _SCREEN_POLICY if name == _SCREEN else _POLICY
+    return {"Content-Security-Policy": policy, **_SECURITY}
 
 
 def _folder() -> Traversable:

@@ -35,7 +35,7 @@ from holdfast.core.errors import HoldfastError, Reason
 from holdfast.core.limits import AdminLimits
 from holdfast.gateway.admin.answers import json_answer, refusal
 from holdfast.gateway.admin.backups import BackupRequest, Backups
-from holdfast.gateway.admin.console import ConsolePages, is_console
+from holdfast.gateway.admin.console import console_files, is_console
 from holdfast.gateway.admin.explain import explain
 from holdfast.gateway.admin.guard import Access, Guard
 from holdfast.gateway.admin.notices import NoticeError, read_notice, show_notice
@@ -89,7 +89,7 @@ class AdminPages(HttpHost):
         app.router.add_get("/healthz", self._health)
         app.router.add_get("/readyz", self._ready)
         app.router.add_get("/metrics", self._metrics)
-        ConsolePages().add_to(app.router)
+        console_files().add_to(app.router)
         watching.add_to(app.router)
         app.router.add_get("/api/overview", self._overview)
         app.router.add_get("/api/nodes", self._nodes)
