@@ -103,6 +103,20 @@ async def test_a_node_that_comes_or_goes_is_logged_once(tmp_path: Path) -> None:
     ]
 
 
+async def test_a_node_is_there_that_any_of_them_names(tmp_path: Path) -> None:
+    app = App("chat", limits=QUICK)
+    with structlog.testing.capture_logs() as logs:
+        async with (
+            fake_gateway(tmp_path, name="c") as c,
+            two_nodes(tmp_path) as (a, b),
+            running(app, a.address),
+        ):
+            c.node, c.nodes = "c", addresses(c)
+            b.nodes = addresses(b, c)
+            await until(app, "a", "b", "c")
+    assert [log["node"] for log in logs if log["event"] == "node gone"] == []
+
+
 async def test_a_node_without_an_address_of_its_own_is_linked_again(tmp_path: Path) -> None:
     app = App("chat", limits=QUICK)
     async with two_nodes(tmp_path) as (a, b), running(app, a.address):

@@ -478,6 +478,23 @@ async def test_when_an_instance_comes_back_its_sessions_stay_where_they_went(
         assert await heir.take(1) == [("one", 1)]
 
 
+async def test_a_session_that_comes_from_another_node_goes_to_the_instance_that_held_it(
+    tmp_path: Path,
+) -> None:
+    async with node(tmp_path) as it, apps(it) as one_more:
+        idle, holder = await one_more(), await one_more()
+        await idle.hello("idle")
+        await holder.hello("holder")
+        session, _ = it.open()
+        it.open()
+        assert await idle.take(1) == await holder.take(1) == ["opened"]
+        assignment = it.backend().assignment
+        assert assignment.take(assignment.linked["idle"], [session.sid]) == [session]
+        session.row.instance = "holder"  # as the other node has stored it
+        assignment.assign([session])
+        assert await holder.take(1) == ["adopted"]
+
+
 async def test_what_one_instance_says_to_another_s_session_is_said(tmp_path: Path) -> None:
     """The sessions are the application's; each has its own numbers."""
     async with node(tmp_path) as it, apps(it) as one_more:
