@@ -14,6 +14,7 @@ from holdfast.backends.link.config import ANY_APP
 from holdfast.backends.link.server_config import LinkConfig
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, ListenerConfig
+from holdfast.gateway.environment import DEFAULT, Environment
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.store_config import StoreConfig
 from holdfast.link.messages import LIST, Filter, SessionInfo
@@ -62,10 +63,10 @@ def configured(
 
 
 @asynccontextmanager
-async def serving(config: Config) -> AsyncIterator[Gateway]:
+async def serving(config: Config, environment: Environment = DEFAULT) -> AsyncIterator[Gateway]:
     """Serve `config` while the block runs; then stop in an orderly way."""
     started = asyncio.Event()
-    gateway = Gateway(config)
+    gateway = Gateway(config, environment=environment)
     with unwrapped():
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(gateway.run(started.set))

@@ -20,7 +20,9 @@ from tests.gateway.test_postgresql import LIMITS, Place, acknowledged, goes_on, 
 from tests.ports import free_port
 from tests.postgresql import Cluster
 
+from holdfast.core.clock import monotonic
 from holdfast.core.ids import new_resume_code, show_resume_code
+from holdfast.gateway.environment import Environment
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.store_config import StoreConfig
 from holdfast.sessions.session import Session
@@ -232,6 +234,34 @@ def hurry(gateway: Gateway) -> None:
     """From now on, a gateway fences others after a second. Before, a slow machine does no harm."""
     assert isinstance(gateway._store, PostgresStore)
     gateway._store.neighbours._watch._limits = structs.replace(PATIENT.store, lease_seconds_max=1.0)
+
+
+async def test_nobody_is_fenced_while_the_database_is_away(place: Place) -> None:
+    """It is away for two leases, by the clocks of the gateways: nobody waits for so long."""
+    ahead = 0.0
+    environment = Environment(monotonic=lambda: monotonic() + ahead)
+    async with (
+        serving(place.config("durable", "a", PATIENT), environment) as first,
+        serving(place.config("durable", "b", PATIENT), environment) as second,
+        v1(first) as one,
+        v1(second) as two,
+    ):
+        for client in (one, two):
+            await client.expect("welcome")
+        await eventually(lambda: len(first._cluster.runs) == len(second._cluster.runs) == 1)  # type: ignore[union-attr]
+        place.cluster.stop(signal.SIGQUIT)
+        for client in (one, two):
+            await client.say("cmd", c=1, d="one")
+        ahead = 2.0 * PATIENT.store.lease_seconds_max
+        assert not lasts(first)
+        assert not lasts(second)
+        await asyncio.to_thread(place.cluster.start)
+        for client in (one, two):
+            assert await client.texts("one") == [(1, "one")]
+        for client in (one, two):
+            await client.say("cmd", c=2, d="two")
+            assert await client.texts("two") == [(2, "two")]
+        assert first.manager.counts.adopted == second.manager.counts.adopted == 0
 
 
 async def test_a_gateway_without_the_database_stops_and_the_others_go_on(place: Place) -> None:

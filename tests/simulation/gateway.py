@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from holdfast.core.clock import Clock
 from holdfast.core.limits import ConnectionLimits
 from holdfast.gateway.config import Config
 from holdfast.gateway.environment import Environment, make_store
@@ -33,7 +34,10 @@ class GatewayNode:
 
     async def _run(self) -> None:
         environment = Environment(
-            wall=self.world.wall, make_server=self._make_server, make_store=self._make_store
+            wall=self.world.wall,
+            monotonic=self._monotonic,
+            make_server=self._make_server,
+            make_store=self._make_store,
         )
         self.gateway = Gateway(self.world.config, environment=environment)
         await self.gateway.run()
@@ -43,8 +47,11 @@ class GatewayNode:
     ) -> Server:
         return self.world.network.server(limits, clockwork, self.process)
 
-    def _make_store(self, config: Config) -> Store:
-        return self.store or make_store(config)
+    def _make_store(self, config: Config, clock: Clock) -> Store:
+        return self.store or make_store(config, clock)
+
+    def _monotonic(self) -> float:
+        return self.world.time.now
 
     def finish_commit(self) -> bool:
         """The commit that is under way ends. False if there is none."""

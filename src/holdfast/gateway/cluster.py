@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from holdfast.backends.link.server import LinkServer
 from holdfast.backends.registry import Backends
+from holdfast.core.clock import Clock
 from holdfast.gateway.context import Context
 from holdfast.link.messages import NodeAddress
 from holdfast.net.log import RateLimitedLogger, log_failure
@@ -44,9 +45,10 @@ class Cluster:
         backends: Backends,
         applications: LinkServer,
         node: str,
+        monotonic: Clock,
     ) -> None:
         limits, manager, journal = context.limits.store, context.manager, context.journal
-        self.membership = Membership(store, limits, context.runtime.coalescer.release)
+        self.membership = Membership(store, limits, context.runtime.coalescer.release, monotonic)
         self.runs: Sequence[OtherRun] = ()
         """The other gateways that live, as of the last look."""
         self._own: Sequence[NodeAddress] = ()

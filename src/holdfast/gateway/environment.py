@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from msgspec import Struct
 
-from holdfast.core.clock import Clock, wall
+from holdfast.core.clock import Clock, monotonic, wall
 from holdfast.core.limits import ConnectionLimits
 from holdfast.gateway.config import Config
 from holdfast.gateway.store_config import store_password
@@ -32,12 +32,12 @@ class MakeServer(Protocol):
 
 
 class MakeStore(Protocol):
-    """Makes the store that a configuration asks for; `open` follows."""
+    """Makes the store that a configuration asks for; `open` follows. `clock` is monotonic."""
 
-    def __call__(self, config: Config) -> Store: ...
+    def __call__(self, config: Config, clock: Clock) -> Store: ...
 
 
-def make_store(config: Config) -> Store:
+def make_store(config: Config, clock: Clock) -> Store:
     """A database or a SQLite file where the configuration names one, memory otherwise.
 
     Raises `ConfigurationError` if a password cannot be read.
@@ -48,7 +48,9 @@ def make_store(config: Config) -> Store:
         from holdfast.sessions.stores.postgres.store import PostgresStore
 
         password = store_password(store)
-        return PostgresStore(store.url, config.limits.store, node=config.node, password=password)
+        return PostgresStore(
+            store.url, config.limits.store, node=config.node, password=password, clock=clock
+        )
     if store.path:
         return SQLiteStore(Path(store.path), config.limits.store)
     return MemoryStore()
@@ -58,6 +60,8 @@ class Environment(Struct, frozen=True):
     """The parts of a gateway that reach outside of its process."""
 
     wall: Clock = wall
+    monotonic: Clock = monotonic
+    """It goes on while the process is stopped."""
     make_server: MakeServer = Server
     make_store: MakeStore = make_store
 

@@ -93,7 +93,7 @@ class Gateway:
             limits.session, journal, runtime.coalescer.add, security, self.clock
         )
         self.context = self._make_context(runtime, journal, manager, security)
-        self._store = manager.loader.store = environment.make_store(config)
+        self._store = manager.loader.store = environment.make_store(config, environment.monotonic)
         self._time = Timekeeper(self.clock, journal)
         self.upstreams = {
             upstream.name: Upstream(upstream, limits, runtime) for upstream in config.upstream
@@ -101,7 +101,7 @@ class Gateway:
         services = self._make_services()
         configured = (listener.backend for listener in config.listener)
         self.backends = Backends(services, self._by_name, configured)
-        self._cluster = self._make_cluster()
+        self._cluster = self._make_cluster(environment)
         self.listeners = Listeners(config, runtime, environment, inherited)
         self._api = self.listeners.add_api(services, self._by_name)
         self.listeners.add_admin(self._view())
@@ -147,13 +147,19 @@ class Gateway:
             traces=CommandTraces() if self.config.traces else None,
         )
 
-    def _make_cluster(self) -> Cluster | None:
+    def _make_cluster(self, environment: Environment) -> Cluster | None:
         """What is done with other gateways, if the store can have any."""
         neighbours, context = self._store.neighbours, self.context
         if neighbours is None:
             return None
         cluster = Cluster(
-            self._store, neighbours, context, self.backends, self._applications, self.config.node
+            self._store,
+            neighbours,
+            context,
+            self.backends,
+            self._applications,
+            self.config.node,
+            environment.monotonic,
         )
         self.context = structs.replace(context, fetching=cluster.fetching)
         return cluster

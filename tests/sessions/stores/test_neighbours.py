@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from typing import Any
 
 import asyncpg
 import pytest
@@ -69,6 +70,31 @@ async def test_a_run_that_serves_takes_what_an_ended_one_has_left(database: Data
     third = await database.opened("c")
     assert await texts(third, "s1") == ["a", "c"]
     assert await texts(third, "s2") == ["b"]
+
+
+async def test_an_outage_in_the_middle_of_a_look_counts_for_nothing(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease, now = LIMITS.lease_seconds_max, 100.0
+    await database.opened("a")
+    second = database.store("b", clock=lambda: now)
+    await second.open()
+    assert (await second.neighbours.look()).alive == 1
+    honest = second._watcher.fetch
+
+    async def answers_late(query: str, *values: object) -> list[Any]:
+        nonlocal now
+        now += 2.0 * lease
+        return await honest(query, *values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(second._watcher, "fetch", answers_late)
+        assert (await second.neighbours.look()).alive == 1
+    looks = []
+    for _ in range(4):
+        now += 0.3 * lease
+        looks.append((await second.neighbours.look()).alive)
+    assert looks == [1, 1, 1, 0]  # from then on, it is silent for the lease
 
 
 async def test_a_silent_run_is_fenced_and_its_sessions_are_taken(database: Database) -> None:

@@ -77,13 +77,18 @@ class PostgresNeighbours:
     """
 
     def __init__(
-        self, reader: Connection, watcher: Connection, content: Content, limits: StoreLimits
+        self,
+        reader: Connection,
+        watcher: Connection,
+        content: Content,
+        watch: Watch,
+        limits: StoreLimits,
     ) -> None:
         self._reader = reader
         self._watcher = watcher
         self._content = content
         self._idle_seconds_max = limits.lease_seconds_max
-        self._watch = Watch(limits)
+        self._watch = watch
 
     @property
     def run(self) -> int:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from msgspec import Struct, field
 
-from holdfast.core.clock import Clock, monotonic
+from holdfast.core.clock import Clock
 from holdfast.core.limits import StoreLimits
 from holdfast.net.loggers import LazyLogger
 from holdfast.sessions.records import EndedRun
@@ -186,7 +186,7 @@ class Watch:
     it begins anew. So nobody is fenced for a time in which nobody could give signs of life.
     """
 
-    def __init__(self, limits: StoreLimits, clock: Clock = monotonic) -> None:
+    def __init__(self, limits: StoreLimits, clock: Clock) -> None:
         self._limits = limits
         self._clock = clock
         self._seen: dict[int, tuple[int, float]] = {}
@@ -202,10 +202,12 @@ class Watch:
     async def look(self, db: Connection, inc: int) -> Others:
         """Look at all other runs once. Raises `StoreError`."""
         own, asked = Process.own(), self._clock()
-        if asked - self._looked > self._limits.lease_seconds_max * _GAP_SHARE:
-            self._seen.clear()
         runs = await db.fetch(_WATCHED, inc)
-        answered = self._looked = self._clock()
+        answered = self._clock()
+        # Also a look that an outage has delayed: the others could not give signs either.
+        if answered - self._looked > self._limits.lease_seconds_max * _GAP_SHARE:
+            self._seen.clear()
+        self._looked = answered
         before, self._seen = self._seen, {}
         alive: list[OtherRun] = []
         adoptable = 0

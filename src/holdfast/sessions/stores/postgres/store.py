@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final
 
-from holdfast.core.clock import Clock, wall
+from holdfast.core.clock import Clock, monotonic, wall
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.records import Batch, Found, Recovered, Stored
 from holdfast.sessions.stores.base import StoreError
@@ -26,6 +26,7 @@ from holdfast.sessions.stores.postgres.neighbours import PostgresNeighbours
 from holdfast.sessions.stores.postgres.opening import check_rights, check_server, migrate
 from holdfast.sessions.stores.postgres.runs import (
     BEAT,
+    Watch,
     adopt,
     fence_the_dead,
     inherit_heard,
@@ -55,6 +56,7 @@ class PostgresStore:
         node: str,
         password: str | None = None,
         wall: Clock = wall,
+        clock: Clock = monotonic,
         alone: bool = False,
     ) -> None:
         """With `alone`, it opens only if no gateway uses the database."""
@@ -69,7 +71,9 @@ class PostgresStore:
         """Whether this run has taken the sessions of others, so that it may own some."""
         self._content = Content(self._reader.name, node, limits)
         self._unflushed = Unflushed()
-        self.neighbours = PostgresNeighbours(self._reader, self._watcher, self._content, limits)
+        self.neighbours = PostgresNeighbours(
+            self._reader, self._watcher, self._content, Watch(limits, clock), limits
+        )
 
     async def open(self) -> Stored:
         try:
