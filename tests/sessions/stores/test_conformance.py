@@ -9,6 +9,7 @@ from typing import NamedTuple
 import pytest
 import pytest_asyncio
 from tests.postgresql import Cluster
+from tests.simulation.postgresql.client import SIMULATED, simulate
 
 from holdfast.core.items import Binary, Command, Data, Formatted, Interrupt, Prompt, Span, Text
 from holdfast.core.limits import StoreLimits
@@ -33,9 +34,13 @@ from holdfast.sessions.stores.sqlite import SQLiteStore
 Reopen = Callable[[], Store]
 
 
-@pytest_asyncio.fixture(params=["memory", "sqlite", "postgresql"])
-async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Reopen]:
+@pytest_asyncio.fixture(params=["memory", "sqlite", "postgresql", "simulated"])
+async def reopen(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Reopen]:
     """Makes the store; each call gives the one that the next run of a gateway would have."""
+    if request.param == "simulated":
+        simulate(monkeypatch)
     memory = MemoryStore()
     made: list[Store] = []
     cluster: Cluster | None = None
@@ -49,6 +54,8 @@ async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
         match request.param:
             case "memory":
                 made.append(memory)
+            case "simulated":
+                made.append(PostgresStore(SIMULATED, StoreLimits(), node="gateway"))
             case "sqlite":
                 made.append(SQLiteStore(tmp_path / "sessions.db", StoreLimits()))
             case _:

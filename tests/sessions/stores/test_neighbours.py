@@ -20,6 +20,7 @@ from tests.sessions.stores.test_postgres import (
     said,
     texts,
 )
+from tests.simulation.postgresql.client import SIMULATED, simulate
 
 from holdfast.sessions.records import Batch, Stored
 from holdfast.sessions.stores.base import StoreError, StoreFencedError, Whereabouts
@@ -38,6 +39,33 @@ async def database(postgresql: Cluster) -> AsyncIterator[Database]:
     await postgresql.give_back(name)
 
 
+class Simulated(Database):
+    """The server in memory, on which the simulation runs several gateways."""
+
+    def __init__(self, closing: AsyncExitStack) -> None:
+        self._closing = closing
+
+    def store(self, node: str = "a", *, url: str = SIMULATED, **options: Any) -> PostgresStore:
+        return super().store(node, url=url, **options)
+
+
+@pytest_asyncio.fixture(params=["postgresql", "simulated"])
+async def either(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Database]:
+    """A database of either server."""
+    if request.param == "simulated":
+        simulate(monkeypatch)
+        async with AsyncExitStack() as closing:
+            yield Simulated(closing)
+        return
+    cluster: Cluster = request.getfixturevalue("postgresql")
+    name = await cluster.empty_database()
+    async with AsyncExitStack() as closing:
+        yield Database(cluster, name, closing)
+    await cluster.give_back(name)
+
+
 async def adopted(store: PostgresStore) -> Stored:
     """Watch the others until one can be adopted, and do that."""
     async with asyncio.timeout(60.0):
@@ -53,8 +81,8 @@ def number_of(store: PostgresStore) -> int:
     return store._content.inc
 
 
-async def test_a_run_that_serves_takes_what_an_ended_one_has_left(database: Database) -> None:
-    first, second = await database.opened("a"), await database.opened("b")
+async def test_a_run_that_serves_takes_what_an_ended_one_has_left(either: Database) -> None:
+    first, second = await either.opened("a"), await either.opened("b")
     await first.commit(said(1, "s1", 1, "a"))
     await second.commit(said(1, "s2", 1, "b"))
     assert await second.neighbours.adopt() is None
@@ -67,17 +95,17 @@ async def test_a_run_that_serves_takes_what_an_ended_one_has_left(database: Data
     await second.commit(Batch(2, rows=[row("s1", "new")], records=[("s1", record(2, "c"))]))
     await recover_all(second)
     await second.close(clean=True)
-    third = await database.opened("c")
+    third = await either.opened("c")
     assert await texts(third, "s1") == ["a", "c"]
     assert await texts(third, "s2") == ["b"]
 
 
 async def test_an_outage_in_the_middle_of_a_look_counts_for_nothing(
-    database: Database, monkeypatch: pytest.MonkeyPatch
+    either: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lease, now = LIMITS.lease_seconds_max, 100.0
-    await database.opened("a")
-    second = database.store("b", clock=lambda: now)
+    await either.opened("a")
+    second = either.store("b", clock=lambda: now)
     await second.open()
     assert (await second.neighbours.look()).alive == 1
     honest = second._watcher.fetch
@@ -97,8 +125,8 @@ async def test_an_outage_in_the_middle_of_a_look_counts_for_nothing(
     assert looks == [1, 1, 1, 0]  # from then on, it is silent for the lease
 
 
-async def test_a_silent_run_is_fenced_and_its_sessions_are_taken(database: Database) -> None:
-    first, second = await database.opened("a"), await database.opened("b")
+async def test_a_silent_run_is_fenced_and_its_sessions_are_taken(either: Database) -> None:
+    first, second = await either.opened("a"), await either.opened("b")
     await first.commit(said(1, "s1", 1, "a"))
     stored = await adopted(second)  # its process is alive: it hangs
     assert not stored.clean
@@ -109,17 +137,17 @@ async def test_a_silent_run_is_fenced_and_its_sessions_are_taken(database: Datab
     assert await texts(second, "s1") == ["a"]
 
 
-async def test_nobody_is_fenced_for_the_time_of_an_outage(database: Database) -> None:
+async def test_nobody_is_fenced_for_the_time_of_an_outage(either: Database) -> None:
     """Neither the run nor who watches it could reach the database meanwhile."""
-    first, second = await database.opened("a"), await database.opened("b")
+    first, second = await either.opened("a"), await either.opened("b")
     assert (await second.neighbours.look()).alive == 1
     await asyncio.sleep(LIMITS.lease_seconds_max)
     assert not (await second.neighbours.look()).adoptable
     await first.beat()
 
 
-async def test_a_run_that_gives_signs_of_life_is_let_alone(database: Database) -> None:
-    first, second = await database.opened("a"), await database.opened("b")
+async def test_a_run_that_gives_signs_of_life_is_let_alone(either: Database) -> None:
+    first, second = await either.opened("a"), await either.opened("b")
     loop = asyncio.get_running_loop()
     until = loop.time() + 3 * LIMITS.lease_seconds_max
     while loop.time() < until:
@@ -143,8 +171,8 @@ async def test_a_run_that_hangs_in_a_transaction_is_fenced(database: Database) -
     assert [each["fenced"] for each in await database.run(FENCED)] == [False]
 
 
-async def test_sessions_are_taken_by_one_of_those_that_see_the_end(database: Database) -> None:
-    stores = [await database.opened(name) for name in "abc"]
+async def test_sessions_are_taken_by_one_of_those_that_see_the_end(either: Database) -> None:
+    stores = [await either.opened(name) for name in "abc"]
     await stores[0].commit(said(1, "s1", 1, "a"))
     await stores[0].close(clean=False)
     async with asyncio.TaskGroup() as tasks:
@@ -185,15 +213,15 @@ async def test_signs_of_life_go_on_while_sessions_are_taken(database: Database) 
     assert [head.sid for head in adopted.heads] == ["s1"]
 
 
-async def test_what_was_heard_goes_with_the_sessions(database: Database) -> None:
-    first, second = await database.opened("a"), await database.opened("b")
+async def test_what_was_heard_goes_with_the_sessions(either: Database) -> None:
+    first, second = await either.opened("a"), await either.opened("b")
     await first.commit(Batch(1, rows=[row("s1")], accepted={"app/x": 7}))
     await second.commit(Batch(1, accepted={"app/x": 3}))
     await first.close(clean=True)
     (ended,) = (await adopted(second)).ended
     assert (ended.node, ended.heard) == ("a", {"app/x": 7})
     await second.close(clean=True)
-    assert (await database.store("c").open()).accepted == {"app/x": 3}
+    assert (await either.store("c").open()).accepted == {"app/x": 3}
 
 
 async def test_a_session_is_asked_for_and_given(database: Database) -> None:
@@ -226,8 +254,8 @@ async def test_a_session_that_was_asked_for_while_it_was_given_is_not_asked_for_
     assert await database.run("SELECT 1 FROM holdfast.move_request") == []
 
 
-async def test_a_session_that_is_kept_is_refused(database: Database) -> None:
-    first, second = await database.opened("a"), await database.opened("b")
+async def test_a_session_that_is_kept_is_refused(either: Database) -> None:
+    first, second = await either.opened("a"), await either.opened("b")
     await first.commit(said(1, "s1", 1, "a"))
     await second.neighbours.ask(["s1"])
     await first.neighbours.refuse(["s1"])
@@ -235,8 +263,8 @@ async def test_a_session_that_is_kept_is_refused(database: Database) -> None:
     assert await first.neighbours.asked(9) == {}
 
 
-async def test_a_session_that_is_not_wanted_any_more_is_not_given(database: Database) -> None:
-    first, second = await database.opened("a"), await database.opened("b")
+async def test_a_session_that_is_not_wanted_any_more_is_not_given(either: Database) -> None:
+    first, second = await either.opened("a"), await either.opened("b")
     for number, sid in enumerate(("s1", "s2"), 1):
         await first.commit(said(number, sid, 1, "a"))
     await second.neighbours.ask(["s1", "s2"])
@@ -245,9 +273,9 @@ async def test_a_session_that_is_not_wanted_any_more_is_not_given(database: Data
     assert await first.neighbours.give(["s1"], number_of(second)) == []
 
 
-async def test_no_session_is_given_to_a_run_that_is_fenced(database: Database) -> None:
+async def test_no_session_is_given_to_a_run_that_is_fenced(either: Database) -> None:
     """Who adopts that run has taken all that it had: the session would be nobody's."""
-    first, second = await database.opened("a"), await database.opened("b")
+    first, second = await either.opened("a"), await either.opened("b")
     await first.commit(said(1, "s1", 1, "a"))
     await second.neighbours.ask(["s1"])
     run = number_of(second)
@@ -274,9 +302,9 @@ async def test_a_run_is_not_fenced_while_a_session_is_given_to_it(database: Data
 
 
 async def test_two_runs_that_give_each_other_sessions_do_not_wait_forever(
-    database: Database,
+    either: Database,
 ) -> None:
-    first, second = await database.opened("a"), await database.opened("b")
+    first, second = await either.opened("a"), await either.opened("b")
     for number in range(1, 6):
         await first.commit(said(number, f"a{number}", 1, "a"))
         await second.commit(said(number, f"b{number}", 1, "b"))
@@ -291,8 +319,8 @@ async def test_two_runs_that_give_each_other_sessions_do_not_wait_forever(
     assert all(task.result() for task in giving)
 
 
-async def test_a_session_is_found_by_its_code(database: Database) -> None:
-    first, second = await database.opened("a"), await database.opened("b")
+async def test_a_session_is_found_by_its_code(either: Database) -> None:
+    first, second = await either.opened("a"), await either.opened("b")
     one, two = row("s1"), row("s2")
     one.code, one.code_before, two.code = b"1" * 32, b"0" * 32, b"2" * 32
     await first.commit(Batch(1, rows=[one, two]))
