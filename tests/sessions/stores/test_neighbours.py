@@ -24,6 +24,7 @@ from tests.simulation.postgresql.client import SIMULATED, simulate
 
 from holdfast.sessions.records import Batch, Stored
 from holdfast.sessions.stores.base import StoreError, StoreFencedError, Whereabouts
+from holdfast.sessions.stores.postgres import content
 from holdfast.sessions.stores.postgres.store import PostgresStore
 
 HERE, ASKED, REFUSED = Whereabouts.HERE, Whereabouts.ASKED, Whereabouts.REFUSED
@@ -329,3 +330,21 @@ async def test_a_session_is_found_by_its_code(either: Database) -> None:
     assert await second.neighbours.of_code(b"3" * 32) is None
     assert await second.neighbours.of_code(b"") is None
     assert [each.code for each in await second.neighbours.rows(["s2", "never"])] == [b"2" * 32]
+
+
+@pytest.mark.parametrize("query", [content._PIECES, content._SHARED])
+async def test_parts_of_a_journal_are_found_by_its_index(database: Database, query: str) -> None:
+    """Else each part would look at the whole journal: minutes, for that of a busy gateway."""
+    await database.opened("a")
+    db = await asyncpg.connect(database.cluster.url(database.name))
+    try:
+        await db.execute("SET enable_seqscan = off; SET enable_hashjoin = off")
+        await db.execute("SET enable_mergejoin = off; SET plan_cache_mode = force_generic_plan")
+        types = "bigint[], int[], int[]" if "$3" in query else "bigint[]"
+        values = "'{}', '{}', '{}'" if "$3" in query else "'{}'"
+        await db.execute(f"PREPARE looked ({types}) AS {query}")
+        plan = [line for (line,) in await db.fetch(f"EXPLAIN EXECUTE looked ({values})")]
+    finally:
+        await db.close()
+    (found,) = [line for line in plan if "Index Cond" in line]
+    assert "number = " in found, plan

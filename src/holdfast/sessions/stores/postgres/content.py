@@ -29,16 +29,19 @@ _JOURNAL: Final = """
     SELECT inc, number, body, shared FROM holdfast.journal WHERE inc = ANY($1)
     ORDER BY inc, number
 """
+_NUMBERS: Final = (1 << PLACE_BITS) - 1
+"""The bits of a place that are the entry's number."""
 _PIECES: Final = f"""
     SELECT p.place, p.start, p.size, substring(j.body FROM p.start + 1 FOR p.size) AS record
     FROM unnest($1::bigint[], $2::int[], $3::int[]) AS p (place, start, size)
     JOIN holdfast.journal j ON j.inc = p.place >> {PLACE_BITS}
-        AND j.number = p.place - (j.inc << {PLACE_BITS})
+        AND j.number = p.place & {_NUMBERS}
 """
+"""Both conditions are equations with values of `p` alone: each piece is one look into an index."""
 _SHARED: Final = f"""
     SELECT p.place, j.shared FROM unnest($1::bigint[]) AS p (place)
     JOIN holdfast.journal j ON j.inc = p.place >> {PLACE_BITS}
-        AND j.number = p.place - (j.inc << {PLACE_BITS})
+        AND j.number = p.place & {_NUMBERS}
 """
 _SETTINGS: Final = "SELECT key, value FROM holdfast.setting"
 _ORPHANS: Final = "SELECT sid, body FROM holdfast.snapshot WHERE sid = ANY($1) ORDER BY sid"
