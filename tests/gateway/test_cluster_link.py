@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Literal
 
+import pytest
 import pytest_asyncio
 from msgspec import structs
 from tests.cli.process import program
@@ -26,6 +27,8 @@ from holdfast.app import App, Session
 from holdfast.gateway.config import Config
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.store_config import StoreConfig
+from holdfast.sessions.records import Found
+from holdfast.sessions.stores.base import StoreError
 
 
 class Chat:
@@ -130,6 +133,34 @@ async def test_an_application_goes_on_with_the_sessions_of_a_gateway_that_has_en
         assert chat.session is session
         assert chat.heard == ["one", "two"]
         assert (await scraped(second))["holdfast_sessions_adopted_total"] == 1
+
+
+async def test_sessions_that_a_store_does_not_give_at_once_get_their_application_later(
+    chat: Chat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(chat.config("b")) as second, chat.at(second):
+        async with serving(chat.config("a")) as first:
+            await chat.until_linked("a", "b")
+            async with v1(first) as client:
+                welcome = await client.expect("welcome")
+                await client.say("cmd", c=1, d="one")
+                await client.texts("re: one")
+            assert second._store is not None
+            take, failures = second._store.take, list[str]()
+
+            async def fail_twice(sids: Sequence[str]) -> Found:
+                if len(failures) < 2:
+                    failures.extend(sids)
+                    raise StoreError("the connection is broken")
+                return await take(sids)
+
+            monkeypatch.setattr(second._store, "take", fail_twice)
+        await eventually(lambda: len(failures) == 2)
+        hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 1}
+        async with v1(second, **hello) as client:
+            await client.expect("resumed")
+            await client.say("cmd", c=2, d="two")
+            await client.texts("re: two")
 
 
 async def test_broadcasts_and_questions_reach_all_gateways(chat: Chat) -> None:

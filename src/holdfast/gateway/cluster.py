@@ -21,6 +21,10 @@ from holdfast.sessions.stores.base import Neighbours, OtherRun, Store, StoreErro
 _log: Final = RateLimitedLogger("holdfast.cluster")
 
 
+_LOOKS: Final = 4
+"""For each sign of life of the others: what a look finds late, their clients wait for."""
+
+
 class ClusterStatus(NamedTuple):
     """How a gateway stands with the others on its store."""
 
@@ -52,6 +56,8 @@ class Cluster:
         self.runs: Sequence[OtherRun] = ()
         """The other gateways that live, as of the last look."""
         self._own: Sequence[NodeAddress] = ()
+        self._untold: dict[str, list[str]] = {}
+        """By application: sessions of other gateways, of which its backend is still to be told."""
         self._node = node
         self._applications = applications
         self._neighbours = neighbours
@@ -95,8 +101,9 @@ class Cluster:
             tasks.create_task(self.fetching.run())
             tasks.create_task(self._giving.run())
             while True:
-                await asyncio.sleep(self._limits.beat_seconds_max)
+                await asyncio.sleep(self._limits.beat_seconds_max / _LOOKS)
                 try:
+                    await self._tell_backends()
                     await self._look()
                 except StoreFencedError as error:
                     self.membership.fenced(error)
@@ -126,21 +133,27 @@ class Cluster:
         self._manager.counts.adopted += len(heads)
         if heads:
             _log.warning("sessions of another gateway adopted", sessions=len(heads))
-        await self._tell_backends(heads)
+        self._note(heads)
+        await self._tell_backends()
 
     async def _moved_in(self, heads: Sequence[Head]) -> None:
         self._manager.counts.moved_in += len(heads)
-        await self._tell_backends(heads)
+        self._note(heads)
+        await self._tell_backends()
 
-    async def _tell_backends(self, heads: Sequence[Head]) -> None:
+    def _note(self, heads: Sequence[Head]) -> None:
         """There are sessions of other gateways."""
-        shares: dict[str, list[str]] = {}
         for head in heads:
-            shares.setdefault(head.app, []).append(head.sid)
-        for app, sids in shares.items():
+            self._untold.setdefault(head.app, []).append(head.sid)
+
+    async def _tell_backends(self) -> None:
+        """Tell them of sessions of other gateways: later again, if the store does not answer."""
+        untold, self._untold = self._untold, {}
+        for app, sids in untold.items():
             try:
                 await self._backends.named(app).moves.adopt(sids)
             except StoreError as error:
                 _log.error("sessions not loaded", app=app, error=str(error))
+                self._untold.setdefault(app, []).extend(sids)
             except Exception as error:  # one backend is one failure domain
                 log_failure(_log, "a backend failed", error, app=app)
