@@ -87,7 +87,7 @@ def compare_stores(seconds: float, rounds: int, *, as_json: bool) -> None:
     """A SQLite file and a PostgreSQL database on the same disk, both of which wait for it."""
     connections, in_flight = 100, 16
     found: dict[tuple[str, str], list[Row]] = {}
-    with postgresql.running(fsync="on", full_page_writes="on", autovacuum="on") as cluster:
+    with postgresql.running(**postgresql.REAL) as cluster:
         for _ in range(rounds):
             for mode in ("fast", "durable"):
                 row = measure(mode, "v1", connections, in_flight, seconds)

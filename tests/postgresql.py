@@ -34,6 +34,9 @@ _SETTINGS: Final = {
     "log_min_messages": "fatal",
 }
 
+REAL: Final = {"fsync": "on", "full_page_writes": "on", "autovacuum": "on"}
+"""Settings of a server that loses nothing, as operators have."""
+
 
 def programs() -> Path:
     """The folder with the server's programs, of the newest version that is installed."""

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from holdfast.app import App, Session
 
 EVERYBODY = "everybody"
-TICK_SECONDS = 0.05
+TICK_SECONDS = float(os.environ.get("HOLDFAST_TICK_SECONDS", "0.05"))
 
 app = App("ledger")
 database = sqlite3.connect(os.environ["HOLDFAST_LEDGER"], isolation_level=None)

@@ -4,18 +4,26 @@ Clients that resume type numbered commands all the time; people at lines
 listen to a ticker. After the last blow everything must have been done once and
 in order, and everything that was said must have been shown once, or the client
 was told that it may be missing.
+
+With `--cluster`, there are three gateways on one PostgreSQL database, one of which is killed.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
+from contextlib import ExitStack
+from typing import Any, Final
+
+from tests import postgresql
+from tests.postgresql import REAL
 
 from bench import harness
 from bench.chaos.plan import Plan
 from bench.chaos.run import broken, torment
 from holdfast.net.runtime.loop import run as run_loop
+
+NODES: Final = 3
 
 __all__ = ["Plan", "broken", "main", "torment"]
 
@@ -34,20 +42,39 @@ def _plans(kills: int, load: dict[str, Any]) -> dict[str, Plan]:
     }
 
 
+def _cluster_plans(kills: int, load: dict[str, Any]) -> dict[str, Plan]:
+    every = {"nodes": NODES, "tick_seconds": 0.5, "pause_seconds": 2.0, **load}
+    return {
+        "durable": Plan("node", "durable", kills, **every),
+        "fast": Plan("node", "fast", kills, **every),
+    }
+
+
 def main(arguments: Sequence[str]) -> int:
     parser = harness.parser(__doc__)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--clients", type=int, default=200)
-    parser.add_argument("--rate", type=float, default=20.0, help="commands a second of each client")
+    parser.add_argument("--cluster", action="store_true", help="kill one of several gateways")
+    parser.add_argument("--kills", type=int, help="100; of one of several gateways, 50")
+    parser.add_argument("--clients", type=int, help="200; with several gateways, 300")
+    parser.add_argument("--rate", type=float, help="commands a second of each client: 20, or 10")
+    parser.add_argument("--logs", default="", help="a folder for the logs of all programs")
     parser.add_argument("--only", choices=[*_plans(1, {})])
     options = parser.parse_args(arguments)
-    load = {"clients": options.clients, "commands_per_second": options.rate}
+    kills, clients, rate = (50, 300, 10.0) if options.cluster else (100, 200, 20.0)
+    load = {
+        "clients": options.clients or clients,
+        "commands_per_second": options.rate or rate,
+        "logs": options.logs,
+    }
+    make = _cluster_plans if options.cluster else _plans
+    plans = make(options.kills or kills, load)
     failed = False
-    for name, plan in _plans(options.kills, load).items():
-        if options.only in (None, name):
-            row = run_loop(torment(plan))
-            failed = failed or bool(broken(row))
-            harness.show(f"Chaos: {name}", [row], as_json=options.json)
+    with ExitStack() as stack:
+        cluster = stack.enter_context(postgresql.running(**REAL)) if options.cluster else None
+        for name, plan in plans.items():
+            if options.only in (None, name):
+                row = run_loop(torment(plan, cluster))
+                failed = failed or bool(broken(row))
+                harness.show(f"Chaos: {name}", [row], as_json=options.json)
     return int(failed)
 
 

@@ -4,35 +4,88 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+from tests.postgresql import Cluster
 
 from bench.chaos import programs
 from bench.chaos.plan import Plan
 from bench.chaos.programs import Ports, Program
 
 _GONE_SECONDS_MAX = 60.0
+_UP_SECONDS_MAX = 120.0
+
+
+class Kill(NamedTuple):
+    """One of several gateways was killed."""
+
+    at: float
+    """By the monotonic clock."""
+    seen: bool
+    """Whether the others could see at once that it has ended."""
+
+
+class Database(NamedTuple):
+    """The one that several gateways share."""
+
+    cluster: Cluster
+    name: str
+
+    @property
+    def url(self) -> str:
+        return self.cluster.url(self.name)
+
+    async def hide(self, node: str) -> None:
+        """Let the other gateways believe that this one is on another machine."""
+        statement = f"UPDATE holdfast.node SET host = 'elsewhere' WHERE name = '{node}'"
+        await self.cluster.run(self.name, statement)
 
 
 class Stage:
-    """The programs of a run."""
+    """The programs of a run: a gateway at each of the `ports`."""
 
-    def __init__(self, folder: Path, plan: Plan, ports: Ports, tasks: asyncio.TaskGroup) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        plan: Plan,
+        ports: Sequence[Ports],
+        tasks: asyncio.TaskGroup,
+        database: Database | None,
+    ) -> None:
         self.plan = plan
-        self.gateway = programs.gateway(folder, plan, ports)
+        url = database.url if database is not None else ""
+        self.gateways = [
+            programs.gateway(folder, plan, node, each, url) for node, each in enumerate(ports)
+        ]
         self.applications: list[Program] = []
+        self.kills: list[Kill] = []
+        self.restarts = 0
+        """How often a gateway was started again because it had ended, killed or not."""
+        self._started = 0
+        """How many instances of the application were started."""
+        self._database = database
         self._folder = folder
         self._tasks = tasks
         self._closing = False
 
     async def open(self) -> None:
         """Start all of them."""
-        await self._start(self.gateway)
+        async with asyncio.TaskGroup() as starting:
+            for gateway in self.gateways:
+                starting.create_task(self._start(gateway))
+        if self.plan.target == "node":
+            for gateway in self.gateways:
+                self._tasks.create_task(self._supervise(gateway))
         for _ in range(self.plan.instances):
             await self.add()
 
     async def add(self) -> None:
         """Start one more instance of the application."""
-        program = programs.application(self._folder)
+        program = programs.application(self._folder, self.plan, self._started)
+        self._started += 1
         self.applications.append(program)
         await self._start(program)
         if self.plan.target == "poison":
@@ -41,7 +94,7 @@ class Stage:
     async def close(self) -> None:
         """Kill all of them."""
         self._closing = True
-        for program in (*self.applications, self.gateway):
+        for program in (*self.applications, *self.gateways):
             await program.kill()
 
     async def strike(self) -> None:
@@ -50,7 +103,9 @@ class Stage:
             case "application":
                 await self._kill(self.applications[0])
             case "gateway":
-                await self._kill(self.gateway)
+                await self._kill(self.gateways[0])
+            case "node":
+                await self._kill_node(random.randrange(len(self.gateways)))
             case "deploy":
                 await self.add()
                 await self.applications.pop(0).stop()
@@ -61,7 +116,7 @@ class Stage:
 
     async def _freeze(self, victim: Program) -> None:
         """Let it stand still until the gateway has given its sessions to another."""
-        gone = self.gateway.instance_gone
+        gone = self.gateways[0].instance_gone
         gone.clear()
         victim.freeze()
         try:
@@ -75,12 +130,24 @@ class Stage:
         await victim.kill()
         await self._start(victim)
 
+    async def _kill_node(self, node: int) -> None:
+        """Kill one of several gateways, and wait until it is there again."""
+        victim, seen = self.gateways[node], len(self.kills) % 2 == 0
+        if not seen:
+            assert self._database is not None
+            await self._database.hide(programs.node_name(node))
+        self.kills.append(Kill(time.monotonic(), seen))
+        await victim.kill()
+        async with asyncio.timeout(_UP_SECONDS_MAX):
+            await victim.up.wait()
+
     async def _supervise(self, program: Program) -> None:
         """Start it again whenever it ends."""
         while True:
             await program.ended()
             if self._closing:
                 return
+            self.restarts += program in self.gateways
             await self._start(program)
 
     async def _start(self, program: Program) -> None:

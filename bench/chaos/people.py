@@ -9,12 +9,24 @@ import socket
 import ssl
 import struct
 import sys
+import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from holdfast.client import Began, Client, Dropped, Notice, Text, Uncertain, connect
+from holdfast.client import (
+    Began,
+    Client,
+    Dropped,
+    Notice,
+    Offline,
+    Online,
+    Text,
+    Uncertain,
+    connect,
+)
 
 _SETTLE_SECONDS_MAX = 60.0
 _CODE = re.compile(r'type "resume ([0-9A-Z-]+)"')
@@ -23,6 +35,15 @@ _BY_AGE = "is not shown again"
 _LINES_BEFORE_CUT_MAX = 12
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """struct linger: on, for no time."""
+
+
+class Outage(NamedTuple):
+    """Of one client."""
+
+    began: float
+    """When its connection was lost, by the monotonic clock."""
+    seconds: float
+    """Until it had its session again."""
 
 
 @dataclass
@@ -44,9 +65,13 @@ class Typist:
     notices: int = 0
     told_upto: int = 0
     """How many of the commands typed were said to be lost, or perhaps lost."""
+    sid: str = ""
+    """Its session, to be found in the logs."""
+    outages: list[Outage] = field(default_factory=list)
+    _lost_at: float | None = None
 
-    async def work(self, url: str, per_second: float, finished: asyncio.Event) -> None:
-        async with connect(url) as client, asyncio.TaskGroup() as tasks:
+    async def work(self, urls: Sequence[str], per_second: float, finished: asyncio.Event) -> None:
+        async with connect(urls) as client, asyncio.TaskGroup() as tasks:
             typing = tasks.create_task(self._type(client, per_second, finished))
             watching = tasks.create_task(self._watch(client))
             await typing
@@ -82,6 +107,13 @@ class Typist:
                     self.told_upto = len(self.typed)
                 case Notice():
                     self.notices += 1
+                case Offline() if self._lost_at is None:
+                    self._lost_at = time.monotonic()
+                case Online(sid):
+                    self.sid = sid
+                    if self._lost_at is not None:
+                        self.outages.append(Outage(self._lost_at, time.monotonic() - self._lost_at))
+                        self._lost_at = None
                 case _:
                     pass
 
@@ -116,9 +148,10 @@ class Typist:
 
 @dataclass
 class Way:
-    """How somebody at lines gets to the gateway."""
+    """How somebody at lines gets to a gateway."""
 
-    port: int
+    ports: Sequence[int]
+    """One of them, at random."""
     tls: ssl.SSLContext | None = None
     cuts: bool = False
     """Whether the connection breaks after some lines, wherever it stands."""
@@ -165,7 +198,8 @@ class Listener:
         self.told, self.vague = 0, False
 
     async def _one_connection(self, finished: asyncio.Event) -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.way.port, ssl=self.way.tls)
+        port = random.choice(self.way.ports)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=self.way.tls)
         left = random.randint(1, _LINES_BEFORE_CUT_MAX) if self.way.cuts else 1 << 30
         screen = _Screen(self)
         try:

@@ -24,12 +24,18 @@ _HEARTBEAT_SECONDS = 1.0
 class Program:
     """A child process that can be killed and started again."""
 
-    def __init__(self, command: Sequence[str], ready: str, variables: dict[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str], ready: str, variables: dict[str, str], log: str = ""
+    ) -> None:
+        """`log` is the path of a file that gets its log, which is not kept otherwise."""
         self._command = command
         self._ready = ready
         self._environment = {**os.environ, **variables}
         self._process: asyncio.subprocess.Process | None = None
         self._log = bytearray()
+        self._log_file = open(log, "ab", buffering=0) if log else None  # noqa: SIM115
+        self.up = asyncio.Event()
+        """Set while it is ready."""
         self.instance_gone = asyncio.Event()
         """Set when its log says that an instance of the application is gone."""
 
@@ -45,7 +51,9 @@ class Program:
         async with asyncio.timeout(_READY_SECONDS_MAX):
             while line := await self._process.stderr.readline():
                 self._log += line
+                self._keep(line)
                 if self._ready.encode() in line:
+                    self.up.set()
                     return
         raise RuntimeError(f"{self._command}: {self._log.decode(errors='replace')[-2000:]}")
 
@@ -54,8 +62,13 @@ class Program:
         assert self._process is not None
         assert self._process.stderr is not None
         while line := await self._process.stderr.readline():
+            self._keep(line)
             if b"application unlinked" in line:
                 self.instance_gone.set()
+
+    def _keep(self, line: bytes) -> None:
+        if self._log_file is not None:
+            self._log_file.write(line)
 
     async def stop(self) -> None:
         """Ask it to stop in an orderly way, and wait until it has."""
@@ -82,6 +95,7 @@ class Program:
     async def kill(self) -> None:
         """Kill it as nothing can prepare for."""
         assert self._process is not None
+        self.up.clear()
         with suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGKILL)
         await self._process.wait()
@@ -95,19 +109,36 @@ class Ports(NamedTuple):
     tls: int
 
 
-def gateway(folder: Path, plan: Plan, ports: Ports) -> Program:
-    """The gateway of a plan."""
-    config = _configure(folder, plan, ports)
-    return Program([*HOLDFAST, "serve", str(config)], "listening for applications", {})
+def gateway(folder: Path, plan: Plan, node: int, ports: Ports, database: str) -> Program:
+    """A gateway of a plan. `database` is the URL of the database that it shares, if it does."""
+    config = _configure(folder, plan, node, ports, database)
+    return Program(
+        [*HOLDFAST, "serve", str(config)],
+        "listening for applications",
+        {},
+        _log(plan, node_name(node)),
+    )
 
 
-def application(folder: Path) -> Program:
+def node_name(node: int) -> str:
+    """The name of a gateway."""
+    return f"node{node}"
+
+
+def _log(plan: Plan, name: str) -> str:
+    return f"{plan.logs}/{plan.target}-{plan.durability}-{name}.log" if plan.logs else ""
+
+
+def application(folder: Path, plan: Plan, number: int) -> Program:
     """An instance of the application."""
+    log = _log(plan, f"application{number}")
+    links = (_link(folder, node) for node in range(plan.nodes))
     variables = {
-        "HOLDFAST_LINK": f"unix:{folder}/link.sock",
+        "HOLDFAST_LINK": " ".join(links),
         "HOLDFAST_LEDGER": str(folder / "ledger.db"),
+        "HOLDFAST_TICK_SECONDS": str(plan.tick_seconds),
     }
-    return Program([PYTHON, str(HERE / "apps" / "ledger.py")], "linked", variables)
+    return Program([PYTHON, str(HERE / "apps" / "ledger.py")], "linked", variables, log)
 
 
 def free_ports() -> Ports:
@@ -115,15 +146,21 @@ def free_ports() -> Ports:
     return Ports(*(free_port() for _ in Ports._fields))
 
 
-def _configure(folder: Path, plan: Plan, ports: Ports) -> Path:
-    path = folder / "gateway.toml"
-    store = f'[store]\npath = "{folder}/sessions.db"' if plan.durability != "memory" else ""
+def _link(folder: Path, node: int) -> str:
+    return f"unix:{folder}/link{node}.sock"
+
+
+def _configure(folder: Path, plan: Plan, node: int, ports: Ports, database: str) -> Path:
+    path = folder / f"{node_name(node)}.toml"
+    place = f'url = "{database}"' if database else f'path = "{folder}/sessions.db"'
+    store = f"[store]\n{place}" if plan.durability != "memory" else ""
     secure = _secure_listener(folder, plan, ports) if plan.target == "replay" else ""
     heartbeat = _HEARTBEAT_SECONDS if plan.target == "freeze" else 15.0
     path.write_text(f"""
+        node = "{node_name(node)}"
         {store}
         [link]
-        listen = "unix:{folder}/link.sock"
+        listen = "{_link(folder, node)}"
         [[listener]]
         url = "ws://127.0.0.1:{ports.web}/"
         durability = "{plan.durability}"

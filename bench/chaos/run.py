@@ -8,13 +8,16 @@ import sqlite3
 import ssl
 import sys
 import tempfile
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
+from tests.postgresql import Cluster
+
 from bench.chaos import programs
-from bench.chaos.blows import Stage
+from bench.chaos.blows import Database, Stage
 from bench.chaos.people import Listener, Typist, Way
 from bench.chaos.plan import Plan
 from bench.chaos.programs import Ports
@@ -27,21 +30,22 @@ POISON = "poison"
 """The command that ends whoever begins it."""
 
 
-async def torment(plan: Plan) -> Row:
-    """Do what the plan says, and count."""
+async def torment(plan: Plan, cluster: Cluster | None = None) -> Row:
+    """Do what the plan says, and count. Several gateways have a database in `cluster`."""
     with tempfile.TemporaryDirectory(prefix="holdfast-chaos-") as name:
-        folder, ports = Path(name), programs.free_ports()
+        folder, ports = Path(name), [programs.free_ports() for _ in range(plan.nodes)]
+        database = Database(cluster, await cluster.new_database()) if cluster is not None else None
         typists = [Typist(f"c{number}") for number in range(plan.clients)]
         finished, stopped = asyncio.Event(), asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            stage = Stage(folder, plan, ports, tasks)
+            stage = Stage(folder, plan, ports, tasks, database)
             try:
                 await stage.open()
                 ways = await _ways(plan, ports, tasks, stopped)
                 listeners = [Listener(ways[number % len(ways)]) for number in range(plan.listeners)]
-                url = f"ws://127.0.0.1:{ports.web}/"
+                urls = [f"ws://127.0.0.1:{each.web}/" for each in ports]
                 working = [
-                    tasks.create_task(typist.work(url, plan.commands_per_second, finished))
+                    tasks.create_task(typist.work(urls, plan.commands_per_second, finished))
                     for typist in typists
                 ]
                 for listener in listeners:
@@ -51,7 +55,7 @@ async def torment(plan: Plan) -> Row:
                     await asyncio.sleep(random.uniform(0.5, 1.5) * plan.pause_seconds)
                     await stage.strike()
                     if plan.target == "poison":
-                        await _take_poison(url)
+                        await _take_poison(urls[0])
                 await asyncio.sleep(1.0)
                 finished.set()
                 await asyncio.wait(working)
@@ -60,7 +64,8 @@ async def torment(plan: Plan) -> Row:
                 stopped.set()
                 with suppress(ProcessLookupError):
                     await stage.close()
-        return _count(plan, folder / "ledger.db", typists, listeners)
+        row = _count(plan, folder / "ledger.db", typists, listeners)
+        return row | (_resumed(stage, typists) if plan.target == "node" else {})
 
 
 async def _begun(typists: Sequence[Typist]) -> None:
@@ -71,16 +76,17 @@ async def _begun(typists: Sequence[Typist]) -> None:
 
 
 async def _ways(
-    plan: Plan, ports: Ports, tasks: asyncio.TaskGroup, stopped: asyncio.Event
+    plan: Plan, ports: Sequence[Ports], tasks: asyncio.TaskGroup, stopped: asyncio.Event
 ) -> list[Way]:
     """How people at lines get to the gateway: straight, or through TLS and through a relay."""
     if plan.target != "replay":
-        return [Way(ports.lines)]
+        return [Way([each.lines for each in ports])]
+    (only,) = ports
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     relay = await asyncio.start_server(
-        lambda reader, writer: _relay(reader, writer, ports.lines), "127.0.0.1", 0
+        lambda reader, writer: _relay(reader, writer, only.lines), "127.0.0.1", 0
     )
 
     async def close_relay() -> None:
@@ -89,7 +95,8 @@ async def _ways(
 
     tasks.create_task(close_relay())
     port = relay.sockets[0].getsockname()[1]
-    return [Way(ports.tls, context, cuts=True), Way(port, cuts=True), Way(ports.lines, cuts=True)]
+    plain = [Way([at], cuts=True) for at in (port, only.lines)]
+    return [Way([only.tls], context, cuts=True), *plain]
 
 
 async def _relay(near: asyncio.StreamReader, back: asyncio.StreamWriter, port: int) -> None:
@@ -138,7 +145,9 @@ def _count(
         undone = set(range(1, len(typist.typed) + 1)) - {number for _, number in done}
         untold = {number for number in undone if number > typist.told_upto}
         if untold:
-            print(f"{typist.name}: not done: {sorted(untold)}", file=sys.stderr)
+            print(f"{typist.name} ({typist.sid}): not done: {sorted(untold)}", file=sys.stderr)
+        if typist.unanswered:
+            print(f"{typist.name} ({typist.sid}): {typist.unanswered[:9]} …", file=sys.stderr)
         lost += len(untold)
         told += len(undone) - len(untold)
         twice += len(done) - len({number for _, number in done})
@@ -169,6 +178,25 @@ def _count(
     }
 
 
+def _resumed(stage: Stage, typists: Sequence[Typist]) -> Row:
+    """How long clients of killed gateways waited for their sessions, and what ended otherwise."""
+    times = [kill.at for kill in stage.kills]
+    waited: dict[bool, list[float]] = {True: [], False: []}
+    for typist in typists:
+        for outage in typist.outages:
+            last = bisect_right(times, outage.began) - 1
+            waited[last < 0 or stage.kills[last].seen].append(outage.seconds)
+    row: Row = {"ended unkilled": stage.restarts - len(stage.kills)}
+    for seen, seconds in waited.items():
+        name = "end seen" if seen else "lease"
+        seconds.sort()
+        row[f"{name}: resumed"] = len(seconds)
+        for share in (50, 99, 100):
+            at = max(0, -(-len(seconds) * share // 100) - 1)
+            row[f"{name}: {share} % s"] = round(seconds[at], 2) if seconds else 0.0
+    return row
+
+
 def _out_of_order(done: Sequence[tuple[str, int]], sid: str) -> bool:
     numbers = [number for at, number in done if at == sid]
     return numbers != sorted(numbers)
@@ -192,6 +220,8 @@ def broken(row: Row) -> list[str]:
     - People at lines cannot acknowledge. They may be told that lines are missing, that they may
       have seen a line before, or, except with `durable`, that their code is not known.
 
+    - A broadcast does not reach the sessions of a killed node before another one has them.
+
     What the application has not said before it died is not promised: it keeps each answer with
     its command's effect, and says it again when the command comes again.
     """
@@ -205,8 +235,10 @@ def broken(row: Row) -> list[str]:
         "ticks missed",
         "ticks repeated",
     ]
+    if row["struck"] == "node":
+        must_be_none.remove("ticks missed")
     if row["durability"] != "memory":
         must_be_none += ["lost and told"]
-    if row["durability"] == "durable" or row["struck"] != "gateway":
+    if row["durability"] == "durable" or row["struck"] not in ("gateway", "node"):
         must_be_none += ["resets told", "codes refused"]
     return [name for name in must_be_none if row[name]]

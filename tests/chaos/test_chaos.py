@@ -14,13 +14,17 @@ PLANS = {
     "freeze": Plan("freeze", "fast", kills=1, clients=10, listeners=5, frozen_seconds=1.0),
     "replay": Plan("replay", "durable", kills=4, clients=5, listeners=9),
     "poison": Plan("poison", "fast", kills=1, clients=10, listeners=2),
+    "node": Plan("node", "durable", kills=2, clients=10, listeners=5, nodes=3),
 }
 
 
 @pytest.mark.timeout(400)  # programs that are started anew take their time on a busy machine
 @pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
-async def test_nothing_is_lost_and_nothing_done_twice(plan: Plan) -> None:
-    row = await torment(plan)
+async def test_nothing_is_lost_and_nothing_done_twice(
+    plan: Plan, request: pytest.FixtureRequest
+) -> None:
+    cluster = request.getfixturevalue("postgresql") if plan.nodes > 1 else None
+    row = await torment(plan, cluster)
     assert row["commands"] - row["lost and told"] > plan.clients  # before and after
     assert row["ticks heard"] > 0
     assert broken(row) == [], row
