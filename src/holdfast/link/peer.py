@@ -311,6 +311,7 @@ class Peer:
         for _, failed in asked.values():
             failed(LinkClosedError(self._reason))
         self._owner.unlinked(self, self._reason)
+        self.dispatch = Dispatch({})  # the methods hold this peer: links that end are no cycles
 
     # --- messages
 

@@ -88,7 +88,12 @@ _aiohttp: Final = _Log("holdfast.http", logging.WARNING)
 
 
 class _Requests(web.RequestHandler):
-    """The requests of one connection."""
+    """The requests of one connection.
+
+    An error's traceback holds what handled the request, which holds the error. Such cycles are
+    broken here: where clients can cause many, the garbage collector would stop the event loop
+    for long.
+    """
 
     __slots__ = ("_headers", "_peer")
 
@@ -119,6 +124,9 @@ class _Requests(web.RequestHandler):
         finished = await super().finish_response(request, resp, start_time)
         if isinstance(finished[0], web.Response):
             finished[0].body = None  # aiohttp holds the last answer until the next request
+        matched = getattr(request, "_match_info", None)
+        if matched is not None and matched.http_exception is not None:
+            matched.http_exception.__traceback__ = None  # of frames that hold the request
         transport = self.transport
         if isinstance(transport, PageTransport) and transport.page is not None:
             transport.page.answered(bool(finished[0].keep_alive))
@@ -137,6 +145,8 @@ class _Requests(web.RequestHandler):
             _log.info(
                 "protocol error of a client", peer=self._peer, protocol="http", fault=str(exc)
             )
+        if exc is not None:
+            exc.__traceback__ = None  # of aiohttp's parser, which holds the error
         if request.writer.output_size > 0:
             raise ConnectionError("a part of the answer is sent already")
         answer = error_page(status)
