@@ -338,7 +338,8 @@ async def test_a_recording_holds_output_that_waits(
             await client.told("opened")
             (session,) = gateway.manager.sessions.values()
             (bridge,) = gateway.backends.terminals[0]._bridges.values()
-            await eventually(lambda: bridge._gathering._timed)  # once the prompt has been given
+            await client.types("printf %0400d 0\r")
+            await eventually(lambda: bridge._gathering._timed)  # once that has been given
             await client.types('for ((n=0; n<200; n++)); do b+="<$n>"; done; echo $b; read\r')
             await eventually(lambda: b"<199>" in b"".join(bridge._gathering._parts))
             if then == "resize":

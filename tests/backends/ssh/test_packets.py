@@ -85,6 +85,47 @@ async def test_nothing_comes_after_an_error() -> None:
     assert len(connection.pieces) == 2
 
 
+class Transport:
+    """In place of the socket's: whether it is read."""
+
+    reads = True
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+    def get_extra_info(self, name: str) -> str:
+        return name
+
+
+def test_the_read_after_a_large_one_waits() -> None:
+    timers: list[tuple[float, Callable[[], None]]] = []
+    connection, transport = Connection(), Transport()
+    reader = PacketReader(connection, lambda *timer: timers.append(timer))  # type: ignore[arg-type]
+    reader.connection_made(transport)  # type: ignore[arg-type]
+    reader.data_received(bytes(KIB - 1))
+    assert transport.reads
+    assert not timers
+    reader.data_received(bytes(KIB))
+    assert len(b"".join(connection.pieces)) == 2 * KIB - 1, "what was read does not wait"
+    assert not transport.reads
+    ((seconds, resume),) = timers
+    assert seconds == 0.002
+    resume()
+    assert transport.reads
+
+
+def test_a_closed_connection_is_read_no_more() -> None:
+    timers: list[object] = []
+    connection = Connection()
+    reader = PacketReader(connection, lambda *timer: timers.append(timer))  # type: ignore[arg-type]
+    connection.get_extra_info = lambda name: None  # type: ignore[method-assign]
+    reader.data_received(bytes(60 * KIB))
+    assert not timers
+
+
 # --- decrypted, and joined
 
 

@@ -55,6 +55,15 @@ def test_what_follows_at_once_is_joined() -> None:
     assert clock.timers == []
 
 
+def test_after_little_or_much_nothing_waits() -> None:
+    """So there is no timer for each key."""
+    one, given, clock = gathering()
+    for size in (1, 255, 32 * KIB, 1):
+        one.add(b"x" * size)
+    assert [len(data) for data in given] == [1, 255, 32 * KIB, 1]
+    assert not clock.timers
+
+
 def test_the_echo_of_a_key_never_waits() -> None:
     one, given, _ = gathering()
     one.add(b"x" * KIB)

@@ -184,11 +184,13 @@ class PtyChannel:
     def write(self, data: bytes) -> None:
         if self._over:
             return
-        if not self._unsent:
-            self._loop.add_writer(self._master, self._send)
+        waits = bool(self._unsent)
         self._unsent.append(data)
         self._unsent_bytes += len(data)
-        self._send()
+        if not waits:
+            self._send()
+            if self._unsent:
+                self._loop.add_writer(self._master, self._go_on_sending)
         self._full = self._unsent_bytes > self._limits.unsent_bytes_max
 
     def pause_reading(self) -> None:
@@ -283,7 +285,10 @@ class PtyChannel:
                 unsent.popleft()
             else:
                 unsent[0] = unsent[0][sent:]
-        if not unsent:
+
+    def _go_on_sending(self) -> None:
+        self._send()
+        if not self._unsent:
             self._loop.remove_writer(self._master)
         if self._full and self._unsent_bytes <= self._limits.unsent_bytes_max // 2:
             self._full = False

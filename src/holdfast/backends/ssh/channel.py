@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import asyncssh
 
+from holdfast.backends.ssh.channel_data import DataSender
 from holdfast.backends.terminal.kind import Exit, Sink
 from holdfast.core.limits import TerminalLimits
 from holdfast.net.transport.tcp_info import round_trip
@@ -59,6 +60,7 @@ class SshChannel:
         self._connection = connection
         self._channel = channel
         self._session = session
+        self._data = DataSender(connection, channel)
         self._limits = limits
         channel.set_write_buffer_limits(high=limits.unsent_bytes_max)
 
@@ -67,7 +69,7 @@ class SshChannel:
         return self._session.full
 
     def write(self, data: bytes) -> None:
-        if not self._channel.is_closing():
+        if not self._channel.is_closing() and not self._data.send(data):
             self._channel.write(data)
 
     def pause_reading(self) -> None:

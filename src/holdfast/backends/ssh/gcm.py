@@ -17,6 +17,9 @@ _FIXED_BYTES: Final = 4
 _COUNTER_BYTES: Final = 8
 _COUNTER_MASK: Final = (1 << 64) - 1
 TAG_BYTES: Final = 16
+_KIND: Final = 1
+"""Where the type of its message is in a packet."""
+_IGNORE: Final = 2
 
 
 class AesGcm(Encryption):
@@ -28,6 +31,8 @@ class AesGcm(Encryption):
         self._counter = int.from_bytes(iv[_FIXED_BYTES:], "big")
         self._is_open = False
         """Whether the packet that asyncssh has decrypted now is decrypted already."""
+        self._held = b""
+        """Encrypted packets that are sent with the next one."""
 
     # --- what asyncssh calls
 
@@ -44,9 +49,13 @@ class AesGcm(Encryption):
         return 0, TAG_BYTES, True
 
     def encrypt_packet(self, seq: int, header: bytes, packet: bytes) -> tuple[bytes, bytes]:
-        sealed = self._cipher.encrypt(self._nonce(), packet, header)
-        self._step()
-        return header + sealed[:-TAG_BYTES], sealed[-TAG_BYTES:]
+        """asyncssh sends a packet to be ignored (RFC 4253 section 11.2) before each one, and each
+        of both in a write of its own: the server would be woken up for nothing."""
+        sealed = self.sealed(header, packet)
+        if packet[_KIND] == _IGNORE:
+            self._held = sealed
+            return b"", b""
+        return sealed[:-TAG_BYTES], sealed[-TAG_BYTES:]
 
     def decrypt_header(self, seq: int, first_block: bytes, header_len: int) -> tuple[bytes, bytes]:
         return first_block, first_block[:header_len]
@@ -58,7 +67,14 @@ class AesGcm(Encryption):
             return first[header_len:] + rest
         return self.open(first[:header_len], b"".join((first[header_len:], rest, mac)))
 
-    # --- for packets that are decrypted before asyncssh gets them
+    # --- for packets that are encrypted or decrypted past asyncssh
+
+    def sealed(self, header: bytes, packet: bytes) -> bytes:
+        """The next packet encrypted, with its tag, behind those that are held."""
+        sealed = self._cipher.encrypt(self._nonce(), packet, header)
+        self._step()
+        held, self._held = self._held, b""
+        return b"".join((held, header, sealed))
 
     def open(self, header: bytes | memoryview, sealed: bytes | memoryview) -> bytes | None:
         """Decrypt the next packet, with its tag. `None`, and no step on, if it is not genuine."""

@@ -2,18 +2,20 @@
 
 The output of a pseudo-terminal comes in packets of 4 KiB, of which each takes asyncssh 50 µs.
 Where the connection has AES-GCM, the packets are therefore decrypted here, and successive ones
-with output are given to asyncssh as a single one. All else of the protocol is asyncssh's: what
-it expects next is read from its connection, and where it expects anything but the start of a
+with output are given to their channel as a single one. All else of the protocol is asyncssh's:
+what it expects next is read from its connection, and where it expects anything but the start of a
 packet with AES-GCM, it gets its input as it is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 import asyncssh
 
+from holdfast.backends.ssh.channel_data import DATA, DataReceiver
 from holdfast.backends.ssh.gcm import TAG_BYTES, AesGcm
 from holdfast.core.limits import KIB
 
@@ -22,15 +24,18 @@ _PIECE_BYTES: Final = 16 * KIB
 _JOINED_BYTES: Final = 64 * KIB
 """With so much, output is given on. asyncssh takes packets of 256 KiB, and a server sends no
 larger ones than 32 KiB."""
+_MUCH_BYTES: Final = 1 * KIB
+"""After so much in one read, more is under way: the next read waits for it."""
+_PAUSE_SECONDS: Final = 0.002
 _PACKET_BYTES_MAX: Final = 128 * KIB
 """A larger packet is left to asyncssh, which knows the limit."""
 _LENGTH_BYTES: Final = 4
-_CHANNEL: Final = slice(1, 6)
-"""In a decrypted packet: the type of the message and the channel."""
+_NUMBER: Final = slice(2, 6)
+"""In a decrypted packet with data: the channel."""
+_DATA: Final = bytes((DATA,))
 _HEAD_BYTES: Final = 10
 """In a decrypted packet with data: all before the data. The size of the data is the end of it."""
 _SIZE: Final = slice(6, 10)
-_CHANNEL_DATA: Final = 94
 _IGNORE: Final = b"\x02"
 _PADDING: Final = bytes(4)
 _PADDED: Final = b"\x04"
@@ -42,18 +47,50 @@ them gets its input as it is."""
 
 
 class PacketReader(asyncio.Protocol):
-    """The protocol of the socket: all that it is told goes to asyncssh's connection."""
+    """The protocol of the socket: all that it is told goes to asyncssh's connection. `later` is the
+    event loop's `call_later`."""
 
-    def __init__(self, connection: asyncssh.SSHClientConnection) -> None:
+    def __init__(
+        self,
+        connection: asyncssh.SSHClientConnection,
+        later: Callable[[float, Callable[[], None]], object],
+    ) -> None:
         self._connection = connection
         self._joins = all(hasattr(connection, name) for name in _NOT_PUBLIC)
         self._held = b""
         """The start of a packet whose rest has not come."""
+        self._data = DataReceiver(connection)
+        self._transport: Any = None
+        self._later = later
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
         self._connection.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
+        self._take(data)
+        if len(data) >= _MUCH_BYTES and self._open:
+            self._pause()
+
+    def eof_received(self) -> None:
+        self._connection.eof_received()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._connection.resume_writing()
+
+    def _pause(self) -> None:
+        """Let what comes gather: a read takes hardly longer for much than for little."""
+        transport = self._transport
+        transport.pause_reading()
+        self._later(_PAUSE_SECONDS, transport.resume_reading)
+
+    def _take(self, data: bytes) -> None:
         if self._held:
             data, self._held = self._held + data, b""
         at = 0
@@ -67,18 +104,6 @@ class PacketReader(asyncio.Protocol):
                 self._held = data[at:] if at else data
                 return
             at = after
-
-    def eof_received(self) -> None:
-        self._connection.eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connection.connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        self._connection.pause_writing()
-
-    def resume_writing(self) -> None:
-        self._connection.resume_writing()
 
     @property
     def _open(self) -> bool:
@@ -120,8 +145,8 @@ class PacketReader(asyncio.Protocol):
         return at
 
     def _give_run(self, cipher: AesGcm, run: _Run) -> None:
-        """Give asyncssh the data of some packets as that of one."""
-        if not run.count:
+        """Give the channel the data of some packets as that of one."""
+        if not run.count or self._data.take(run.channel, run.data(), run.count):
             return
         self._give(cipher, run.joined())
         connection = self._connection
@@ -150,10 +175,10 @@ class _Run:
     """Decrypted packets in a row with data of one channel; and, behind the first, packets that are
     to be ignored (RFC 4253 section 11.2)."""
 
-    __slots__ = ("_channel", "_parts", "count", "size")
+    __slots__ = ("_parts", "channel", "count", "size")
 
     def __init__(self) -> None:
-        self._channel = b""
+        self.channel = b""
         self._parts: list[bytes] = []
         self.count = 0
         """Of packets."""
@@ -162,13 +187,13 @@ class _Run:
 
     def take(self, packet: bytes) -> bool:
         """Add a packet, if it is one of these."""
-        if len(packet) > _HEAD_BYTES and packet[1] == _CHANNEL_DATA:
-            channel = packet[_CHANNEL]
+        if len(packet) > _HEAD_BYTES and packet[1] == DATA:
+            channel = packet[_NUMBER]
             size = int.from_bytes(packet[_SIZE], "big")
             fits = 0 < packet[0] == len(packet) - _HEAD_BYTES - size
-            if not fits or (channel != self._channel and self.count):
+            if not fits or (channel != self.channel and self.count):
                 return False
-            self._channel = channel
+            self.channel = channel
             self._parts.append(packet[_HEAD_BYTES : _HEAD_BYTES + size])
             self.size += size
         elif not self.count or packet[1:2] != _IGNORE:
@@ -176,7 +201,11 @@ class _Run:
         self.count += 1
         return True
 
+    def data(self) -> bytes:
+        """That of all."""
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+
     def joined(self) -> bytes:
         """The packet that has the data of all."""
         size = self.size.to_bytes(_LENGTH_BYTES, "big")
-        return b"".join((_PADDED, self._channel, size, *self._parts, _PADDING))
+        return b"".join((_PADDED, _DATA, self.channel, size, self.data(), _PADDING))

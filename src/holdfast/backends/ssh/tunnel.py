@@ -27,6 +27,6 @@ class SocketTunnel:
         connection = session_factory()
         loop = asyncio.get_running_loop()
         transport, _ = await loop.create_connection(
-            lambda: PacketReader(connection), sock=self._sock
+            lambda: PacketReader(connection, loop.call_later), sock=self._sock
         )
         return transport, connection

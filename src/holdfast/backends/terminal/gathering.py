@@ -40,12 +40,12 @@ class Gathering:
 
     def flush(self) -> None:
         """Give what waits."""
-        parts = self._parts
+        parts, size = self._parts, self._size
         if not parts:
             return
         self._parts = []
         self._size = 0
-        if not self._timed:
+        if not self._timed and _SMALL_BYTES <= size < _MUCH_BYTES:
             self._timed = True
             self._later(_SECONDS, self._due)
         self._give(parts[0] if len(parts) == 1 else b"".join(parts))
