@@ -149,6 +149,7 @@ def test_an_empty_batch_changes_nothing() -> None:
         "number": 0,
         "rows": [],
         "records": [],
+        "extensions": [],
         "shared": [],
         "snapshots": [],
         "snapshots_shared": [],

@@ -170,9 +170,10 @@ def test_a_broadcast_is_in_its_commit_once(setting: Setting) -> None:
     commit = setting.journal.collect()
     batch = commit.batch
     assert batch.shared == said
-    places = {sid: record.outs[-2:] for sid, record in batch.records}
-    assert all(outs == [0, 1] for outs in places.values())
-    assert len(places) == 30
+    (record,), (extension,) = batch.records, batch.extensions
+    assert record[0] == own.journal_key
+    assert extension[0] == [session.journal_key for session in sessions if session is not own]
+    assert record[1].outs[-2:] == extension[1].outs == [0, 1]
     setting.journal.committed(commit, 0)  # what is stored is not stored again
     setting.say(own, KIB)
     again = setting.journal.collect().batch

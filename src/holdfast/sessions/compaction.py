@@ -83,6 +83,12 @@ class Compaction:
         """The journal has news of `session`."""
         self._journaled[session] = None
 
+    def extended(self, sessions: Iterable[DurableState]) -> None:
+        """The journal has an extension of `sessions`."""
+        self._journaled.update(
+            dict.fromkeys([session for session in sessions if session.persistent])
+        )
+
     def forget(self, session: DurableState) -> None:
         """`session` is closed: its records need no snapshot."""
         self._journaled.pop(session, None)

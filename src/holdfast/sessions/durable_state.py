@@ -39,12 +39,17 @@ class StateOwner(Protocol):
     def changed(self, state: DurableState) -> None:
         """There is something to store. Called once until `DurableState.record`."""
 
+    def extended(self, state: DurableState) -> None:
+        """There are shared outputs to store, and nothing else. Called once until
+        `DurableState.extension`; `changed` may follow."""
+
 
 class DurableState:
     """The durable state of one session. Its `row` is the part that is stored when it changes."""
 
     __slots__ = (
         "_clean",
+        "_extended",
         "_n",
         "_owner",
         "_row_saved",
@@ -75,6 +80,9 @@ class DurableState:
         self._clean = self.persistent
         """Whether there is nothing to store that the owner does not know of. Never, if nothing is
         stored of it."""
+        self._extended = False
+        """Whether outputs that others have got, too, are all that is to be stored, and the owner
+        knows. Of no meaning unless it is clean."""
         self._row_saved = False
         self._saved_top = 0
         self._saved_cseq = 0
@@ -171,6 +179,7 @@ class DurableState:
         """Return the changes that are not stored: the row if it changed, and the new records of
         both logs."""
         self._clean = True
+        self._extended = False
         row = None
         if not self._row_saved:
             row = self.row.copy()
@@ -179,6 +188,18 @@ class DurableState:
         return row, self._record(
             self.out.since(self._saved_top), self.inbox.since(self._saved_cseq)
         )
+
+    def extension(self) -> tuple[Sequence[OutputEntry], int, int] | None:
+        """The new outputs, if they are all that is not stored, and `n` and `top` of a record of
+        them. `None` if there is more, or nothing: then the owner knows by `changed`."""
+        if not self._extended:
+            return None
+        self._extended = False
+        if not self._clean or not self.persistent:
+            return None
+        self._n += 1
+        out = self.out
+        return out.since(self._saved_top), self._n, out.base + len(out.entries)
 
     def snapshot(self) -> Record:
         """All of both logs, up to the newest record."""
@@ -218,6 +239,21 @@ class DurableState:
 
     def committed(self, record: Record) -> None:
         """`record` is durable."""
+        raise NotImplementedError
+
+    def extended(self, top: int) -> None:
+        """An extension that has its outputs up to `top` is durable."""
+        self._saved_top = top
+        if self.durable:
+            self.deliver()
+        self.relieve()
+
+    def deliver(self) -> None:
+        """There may be output that the client can have now."""
+        raise NotImplementedError
+
+    def relieve(self) -> None:
+        """There may be room for more output."""
         raise NotImplementedError
 
     def fail(self) -> None:

@@ -25,7 +25,8 @@ from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.timed_event import TimedEvent
 from holdfast.sessions.compaction import Compaction
 from holdfast.sessions.durable_state import DurableState
-from holdfast.sessions.records import Batch, Record, Row, SetAside
+from holdfast.sessions.extensions import Extended, gather
+from holdfast.sessions.records import Batch, Extension, JournalKey, Record, Row, SetAside
 from holdfast.sessions.sharing import Sharing
 from holdfast.sessions.stores.base import Store, StoreError, StoreFencedError
 
@@ -54,6 +55,7 @@ class Commit(Struct):
 
     batch: Batch
     work: list[tuple[DurableState, Row | None, Record]]
+    extended: list[Extended]
     waiting: list[Settled]
     snapshotted: list[DurableState]
     closed: list[Callable[[], None]]
@@ -91,6 +93,8 @@ class Journal:
         self._on_accepted = on_accepted
         self._promises = promises
         self._changed: list[DurableState] = []
+        self._extended: list[DurableState] = []
+        """Sessions that have got outputs which others have got, too; some are in `_changed`."""
         self._batch = Batch()
         self._waiting: list[Settled] = []
         self._untold: list[tuple[Settled, StoreUnavailableError | None]] = []
@@ -114,6 +118,16 @@ class Journal:
             self._wake.set()
         changed.append(session)
         if session.durable or len(changed) == self._limits.commit_sessions_max:
+            self._hurry.set()
+
+    def extend(self, session: DurableState) -> None:
+        """`session` has got an output that others have got, too. Called once until it is
+        collected. Hot path."""
+        extended = self._extended
+        if not extended:
+            self._wake.set()
+        extended.append(session)
+        if session.durable or len(extended) == self._limits.commit_sessions_max:
             self._hurry.set()
 
     @property
@@ -220,6 +234,7 @@ class Journal:
         """Return all changes so far as one commit. Only after the previous one has ended."""
         batch, self._batch = self._batch, Batch()
         changed, self._changed = self._changed, []
+        extended, self._extended = gather(self._extended), []
         waiting, self._waiting = self._waiting, []
         self._wake.clear()
         self._hurry.clear()
@@ -228,7 +243,8 @@ class Journal:
         closed, self._closed = self._closed, []
         self._in_flight = True
         work: list[tuple[DurableState, Row | None, Record]] = []
-        records: list[tuple[str | bytes, Record]] = []
+        records: list[tuple[JournalKey, Record]] = []
+        extensions: list[tuple[list[JournalKey], Extension]] = []
         sharing, sync = Sharing(), batch.sync
         for session in changed:
             if not session.persistent:  # closed since
@@ -242,10 +258,13 @@ class Journal:
                 record.outs = sharing.share(outs)
             records.append((session.journal_key, record))
             sync = sync or session.durable
-        batch.records, batch.shared = records, sharing.entries
+        for group in extended:
+            extensions += group.pairs(sharing)
+            sync = sync or group.durable
+        batch.records, batch.extensions, batch.shared = records, extensions, sharing.entries
         batch.sync = sync or bool(closed)
         snapshotted = self.compaction.contribute(batch)
-        return Commit(batch, work, waiting, snapshotted, closed)
+        return Commit(batch, work, extended, waiting, snapshotted, closed)
 
     def committed(self, commit: Commit, size: int) -> None:
         """`commit` is durable; it added `size` bytes to the journal."""
@@ -260,6 +279,9 @@ class Journal:
                 log_failure(_log, "a session failed", error, session=session.sid)
             if session.persistent:
                 self.compaction.journaled(session)
+        for group in commit.extended:
+            group.committed()
+            self.compaction.extended(group.sessions)
         self.compaction.committed(commit.batch, size)
         if commit.batch.accepted:
             self._on_accepted(commit.batch.accepted)
@@ -304,6 +326,9 @@ class Journal:
         self._in_flight = False
         for session, row, _ in commit.work:
             session.failed(row)
+        for group in commit.extended:
+            for member in group.sessions:
+                member.failed(None)
         self.compaction.failed(commit.snapshotted)
         earlier, later = commit.batch, self._batch
         self._batch = Batch(
@@ -349,7 +374,7 @@ class Journal:
                 self.failed(commit, error)
             except Exception as error:
                 log_failure(_log, "a commit failed", error)
-                if self._give_up_unwritable(commit):
+                if _give_up_unwritable(commit):
                     self._put_back(commit)  # the rest can be written, and is at once
                     continue
                 self.failed(commit, StoreError(f"a commit failed: {error}"))
@@ -375,18 +400,6 @@ class Journal:
         if not recovered.left:
             self.compaction.recovered()
 
-    def _give_up_unwritable(self, commit: Commit) -> bool:
-        """Close the sessions whose changes cannot be written. Return whether there are any."""
-        found = False
-        for session, row, record in commit.work:
-            try:
-                msgspec.msgpack.encode((row, record))
-            except Exception as error:
-                _log.error("session not stored", sid=session.sid, error=str(error))
-                session.fail()
-                found = True
-        return found
-
     def stop(self) -> None:
         """Let `run` end once all changes so far are durable."""
         self._stopping = True
@@ -404,6 +417,7 @@ class Journal:
         batch = self._batch
         return not (
             self._changed
+            or self._extended
             or self._waiting
             or batch.deleted
             or batch.accepted
@@ -434,6 +448,19 @@ class Journal:
 def has_promised(settings: Mapping[str, bytes]) -> bool:
     """Whether a run with these settings waited for its store."""
     return settings.get(_PROMISES, b"1") == b"1"
+
+
+def _give_up_unwritable(commit: Commit) -> bool:
+    """Close the sessions whose changes cannot be written. Return whether there are any."""
+    found = False
+    for session, row, record in commit.work:
+        try:
+            msgspec.msgpack.encode((row, record))
+        except Exception as error:
+            _log.error("session not stored", sid=session.sid, error=str(error))
+            session.fail()
+            found = True
+    return found
 
 
 def _settle(call: Settled, error: StoreUnavailableError | None) -> None:

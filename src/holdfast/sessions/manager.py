@@ -89,6 +89,7 @@ class SessionManager:
         self._security = security or SecurityLog()
         self._journal = journal
         self.changed = journal.add
+        self.extended = journal.extend
         """`(state)`: there is something to store. Hot path: without a call in between."""
         self._at_end_of_tick = at_end_of_tick
         self._ready: list[Session] = []

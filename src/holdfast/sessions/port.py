@@ -193,6 +193,7 @@ class SessionPort:
     def mark_delivered(session: Session) -> None:
         """The client may have received all output so far."""
         session.out.maybe_delivered = session.out.top
+        session.mark_dirty()
 
     @staticmethod
     def fill(session: Session) -> float:

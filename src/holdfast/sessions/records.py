@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from struct import pack
 from typing import Final
 
 from msgspec import Struct, field
@@ -19,6 +20,9 @@ from msgspec.structs import replace
 from holdfast.sessions.inbox import Queued
 from holdfast.sessions.outbox import OutputEntry
 from holdfast.sessions.tokens import Tokens
+
+JournalKey = str | bytes
+"""The id of a session, as the journal has it."""
 
 
 class Capabilities(Struct, frozen=True, omit_defaults=True):
@@ -147,6 +151,41 @@ class Record(Struct, array_like=True, gc=False):
     prompt: str = ""
 
 
+_POSITION_BYTES: Final = 8
+
+
+class Extension(Struct, array_like=True, gc=False):
+    """The same outputs, added to the logs of several sessions of which nothing else has changed.
+
+    It stands for a record of each. What it does not have is as in the session's record before.
+    """
+
+    outs: Sequence[OutputEntry | int]
+    """As in a record."""
+    positions: bytes
+    """`n` of the record of each session, and then `top` of each: 8 bytes, little-endian."""
+
+    @classmethod
+    def of(
+        cls, outs: Sequence[OutputEntry | int], ns: Sequence[int], tops: Sequence[int]
+    ) -> Extension:
+        """The extension of sessions with these `n` and `top`."""
+        return cls(outs, pack(f"<{2 * len(ns)}Q", *ns, *tops))
+
+    def position(self, place: int) -> tuple[int, int]:
+        """`n` and `top` of the session at a place, counted from 0. Raises `ValueError`."""
+        count = len(self.positions) // (2 * _POSITION_BYTES)
+        if not 0 <= place < count:
+            raise ValueError(f"it has {count} sessions, and none at place {place}")
+        found = memoryview(self.positions)
+        return _number_at(found, place), _number_at(found, count + place)
+
+
+def _number_at(numbers: memoryview, place: int) -> int:
+    start = place * _POSITION_BYTES
+    return int.from_bytes(numbers[start : start + _POSITION_BYTES], "little")
+
+
 class SetAside(Struct):
     """An unreadable part of the store, kept for operators."""
 
@@ -166,8 +205,10 @@ class Batch(Struct):
     number: int = 0
     """Its place in the journal; each is above the one before."""
     rows: list[Row] = field(default_factory=list)
-    records: Sequence[tuple[str | bytes, Record]] = field(default_factory=list)
+    records: Sequence[tuple[JournalKey, Record]] = field(default_factory=list)
     """By `sid`, as `pack_sid` packs it; one for each session."""
+    extensions: Sequence[tuple[list[JournalKey], Extension]] = field(default_factory=list)
+    """Of other sessions, by those of several."""
     shared: list[OutputEntry] = field(default_factory=list)
     """What several records hold: it is stored once."""
     snapshots: list[tuple[str, Record]] = field(default_factory=list)
@@ -186,6 +227,11 @@ class Batch(Struct):
     """Their sessions are also among the deleted ones."""
     sync: bool = False
     """Whether it must survive a loss of power, and not only the death of the process."""
+
+    @property
+    def news(self) -> Sequence[tuple[JournalKey, Record] | tuple[list[JournalKey], Extension]]:
+        """What the journal's entry for this batch has."""
+        return [*self.records, *self.extensions] if self.extensions else self.records
 
 
 class Head(Struct, gc=False):

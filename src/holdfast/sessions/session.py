@@ -163,9 +163,12 @@ class Session(DurableState):
     def emit_shared(self, entry: SharedEntry) -> None:
         """Append `entry`, which the backend sends to many sessions at once."""
         over = self.out.add_shared(entry)
-        if self._clean:  # as `mark_dirty` does
-            self._clean = False
-            self._owner.changed(self)
+        if self._clean:
+            if entry.key:  # the newest prompt may be another one now
+                self.mark_dirty()
+            elif not self._extended:
+                self._extended = True
+                self._owner.extended(self)
         if over and self.out.crowded():
             self._make_room(entry.time)
         elif (

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import NamedTuple
+from uuid import UUID
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 from tests.postgresql import Cluster
 from tests.simulation.postgresql.client import SIMULATED, simulate
 
+from holdfast.core.ids import pack_sid
 from holdfast.core.items import Binary, Command, Data, Formatted, Interrupt, Prompt, Span, Text
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.folding import fold
@@ -19,6 +22,7 @@ from holdfast.sessions.outbox import OutputEntry, SharedEntry
 from holdfast.sessions.records import (
     Batch,
     EpochEnd,
+    Extension,
     Head,
     Record,
     Row,
@@ -292,6 +296,36 @@ async def test_what_several_sessions_hold_is_stored_once_and_shared_again(reopen
         == [[OutputEntry(Text("own"), 1.0, "", 35), SharedEntry(long.item, 1.0, "", 10_032)]] * 20
     )
     assert len({id(each[1]) for each in outs}) == 1
+
+
+async def test_an_extension_continues_the_record_before_it_in_each_session(reopen: Reopen) -> None:
+    store = reopen()
+    await store.open()
+    said = SharedEntry(Text("all"), 1.0, "", 35)
+    sids = ["s0", "s1", str(UUID(int=7))]
+    before = [record(4, top=3, base=1), record(5, top=4, base=2), record(6, top=5, base=3)]
+    for each in before:
+        each.ins = []
+    rows, records = [row(sid) for sid in sids], list(zip(sids, before, strict=True))
+    await store.commit(Batch(1, rows=rows, records=records))
+    keys = [pack_sid(sid) for sid in sids]
+    for number in (1, 2):
+        extension = Extension.of(
+            [0], *([at + number for at in on] for on in ((4, 5, 6), (3, 4, 5)))
+        )
+        await store.commit(Batch(1 + number, extensions=[(keys, extension)], shared=[said]))
+    expected = {
+        sid: [one, *(replace(one, n=one.n + k, top=one.top + k, outs=[said]) for k in (1, 2))]
+        for sid, one in zip(sids, before, strict=True)
+    }
+    store, _, sessions = await again(reopen, store)
+    assert {one.row.sid: one.records for one in sessions} == expected
+    while (await store.recover(1)).left:
+        pass
+    _, _, sessions = await again(reopen, store)
+    assert {one.row.sid: one.records for one in sessions} == {
+        sid: [fold(records)] for sid, records in expected.items()
+    }
 
 
 async def test_an_output_that_is_shared_is_whole_in_a_snapshot(reopen: Reopen) -> None:

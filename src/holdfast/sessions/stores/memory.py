@@ -60,7 +60,7 @@ class MemoryStore(OneNode):
         for row in batch.rows:
             self._rows[row.sid] = _encode(row)
         self._write_snapshots(batch.snapshots, batch.snapshots_shared)
-        entry, shared = _encode(batch.records), _encode(batch.shared)
+        entry, shared = _encode(batch.news), _encode(batch.shared)
         self._journal[batch.number] = entry, shared
         for number in [number for number in self._journal if number < batch.journal_from]:
             del self._journal[number]

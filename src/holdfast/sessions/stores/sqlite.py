@@ -77,6 +77,8 @@ _MIGRATIONS: Final = (
     """,
     # 5: the journal has ids of sessions as 16 bytes. Those of before are read as they are.
     "",
+    # 6: the journal has extensions, which an earlier version does not find.
+    "",
 )
 SCHEMA_VERSION: Final = len(_MIGRATIONS)
 """Kept in `user_version`. Migration k brings a file from version k - 1 to k."""
@@ -276,7 +278,7 @@ class SQLiteFile:
         It uses few statements for any batch: for each one, the thread releases the interpreter
         lock and has to wait for it again.
         """
-        entry, shared = _encode(batch.records), _encode(batch.shared)
+        entry, shared = _encode(batch.news), _encode(batch.shared)
         added = db.execute(
             "INSERT OR IGNORE INTO journal VALUES (?, ?, ?)", (batch.number, entry, shared)
         )

@@ -3,33 +3,41 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from holdfast.core.ids import unpack_sid
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.cuts import Cuts
 from holdfast.sessions.outbox import SharedEntry
-from holdfast.sessions.records import Head, Record, SetAside, StoredSession
+from holdfast.sessions.records import Extension, Head, Record, SetAside, StoredSession
 from holdfast.sessions.stores.commons import COMMONS_MAX, resolve
 from holdfast.sessions.stores.decoding import UnreadableError, read
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _record: Final = msgspec.msgpack.Decoder(Record)
+_extension: Final = msgspec.msgpack.Decoder(Extension)
 _shared: Final = msgspec.msgpack.Decoder(list[SharedEntry])
 _pairs: Final = msgspec.msgpack.Decoder(list[tuple[Any, msgspec.Raw]])
 """The first of each pair is text or bytes (`pack_sid`), a union that msgspec does not have."""
 _NOTHING: Final = _encode([])
 _PAIR_BYTES: Final = 1
 """The head of an array of two."""
+_MEMBER_BYTES: Final = 16
+"""What an extension has of one session, beside its outputs."""
 _LIMITS: Final = StoreLimits()
 
 _n: Final = attrgetter("n")
 _number: Final = attrgetter("number")
+
+
+Part = tuple[int, int, int]
+"""A part of the journal: the number of the entry, where it begins there, and its size."""
 
 
 class Piece(NamedTuple):
@@ -41,20 +49,33 @@ class Piece(NamedTuple):
     """Where the record begins in the entry's body, in bytes."""
     size: int
     """In bytes."""
+    member: int = 0
+    """Of an extension: the place of the session, counted from 1. Otherwise 0."""
+
+    @property
+    def part(self) -> Part:
+        """The part of the journal that is to be read. Sessions of one extension have the same."""
+        return self[:3]
+
+    @property
+    def weight(self) -> int:
+        """The bytes that are this session's."""
+        return _MEMBER_BYTES if self.member else self.size
 
 
 class Excerpts(NamedTuple):
     """Parts of the journal, as a store has read them."""
 
-    records: dict[Piece, bytes]
+    records: dict[Part, bytes]
     shared: dict[int, bytes]
     """What the records of an entry share, by the entry's number."""
 
     def take(self, pieces: Iterable[Piece], body: bytes, shared: bytes) -> None:
         """Take these pieces of one entry, which has this content."""
-        for piece in pieces:
-            self.records[piece] = body[piece.start : piece.start + piece.size]
-            self.shared[piece.number] = shared
+        for part in {piece.part for piece in pieces}:
+            number, start, size = part
+            self.records[part] = body[start : start + size]
+            self.shared[number] = shared
 
 
 class Pieces:
@@ -67,6 +88,7 @@ class Pieces:
         self._numbers = array("Q")
         self._starts = array("I")
         self._sizes = array("I")
+        self._members = array("H")
         self._before = array("I")
         """The place of the piece before it; its own, if it is the first one."""
 
@@ -88,6 +110,7 @@ class Pieces:
         self._numbers.append(piece.number)
         self._starts.append(piece.start)
         self._sizes.append(piece.size)
+        self._members.append(piece.member)
 
     def of(self, sid: str) -> list[Piece]:
         """The pieces of a session, oldest first."""
@@ -96,7 +119,14 @@ class Pieces:
         place = None
         while before is not None and before != place:
             place = before
-            found.append(Piece(self._numbers[place], self._starts[place], self._sizes[place]))
+            found.append(
+                Piece(
+                    self._numbers[place],
+                    self._starts[place],
+                    self._sizes[place],
+                    self._members[place],
+                )
+            )
             before = self._before[place]
         found.reverse()
         return found
@@ -105,7 +135,7 @@ class Pieces:
         """A session's pieces are no longer needed."""
         self._newest.pop(sid, None)
         if not self._newest:
-            for each in (self._numbers, self._starts, self._sizes, self._before):
+            for each in (self._numbers, self._starts, self._sizes, self._members, self._before):
                 del each[:]
 
 
@@ -172,9 +202,12 @@ class Tail:
         for packed, record in pairs:
             start = end + _PAIR_BYTES + len(_encode(packed))
             end = start + len(record)
-            head = known.get(unpack_sid(packed)) if isinstance(packed, str | bytes) else None
-            if head is not None:
-                self._pieces.add(head.sid, Piece(number, start, end - start))
+            several = isinstance(packed, list)
+            for place, key in enumerate(packed if several else (packed,), 1):
+                head = known.get(unpack_sid(key)) if isinstance(key, str | bytes) else None
+                if head is not None:
+                    piece = Piece(number, start, end - start, place if several else 0)
+                    self._pieces.add(head.sid, piece)
 
     def sids(self, count: int) -> list[str]:
         """Up to `count` of the sessions that it has news of, with as much as one commit may have.
@@ -187,7 +220,7 @@ class Tail:
             if len(sids) >= count or size >= self._limits.snapshot_bytes_max:
                 break
             sids.append(sid)
-            size += sum(piece.size for piece in self._pieces.of(sid))
+            size += sum(piece.weight for piece in self._pieces.of(sid))
         if not sids and self._slices is None and self.number:
             self._slices = self._cuts.take()
         return sids
@@ -208,10 +241,12 @@ class Tail:
         """Give a session its records, which are in `excerpts`. Raises `PieceError`."""
         sid, records = session.row.sid, session.records
         first, newest = len(records), records[-1].n if records else 0
+        extended: set[int] = set()
+        """Which records are of extensions, by `n`."""
         for piece in self._pieces.of(sid):
-            body = excerpts.records.get(piece, b"")
+            body = excerpts.records.get(piece.part, b"")
             try:
-                record = read(_record, body)
+                record = _member(piece, body) if piece.member else read(_record, body)
                 if any(type(entry) is int for entry in record.outs):
                     record.outs = resolve(record.outs, self._common_of(piece.number, excerpts))
             except UnreadableError as error:
@@ -219,8 +254,12 @@ class Tail:
                 raise PieceError(fault, body) from error
             if record.n > newest:  # else the snapshot holds it
                 records.append(record)
+                if piece.member:
+                    extended.add(record.n)
         # The entries of several runs need not be in this order.
         records[first:] = sorted(records[first:], key=_n)
+        if extended:
+            _complete(records, extended)
 
     def _common_of(self, number: int, excerpts: Excerpts) -> list[SharedEntry]:
         common = self._common.get(number)
@@ -230,6 +269,26 @@ class Tail:
                 del self._common[next(iter(self._common))]
             self._common[number] = common
         return common
+
+
+def _member(piece: Piece, body: bytes) -> Record:
+    """What an extension has of the record of one session. Raises `UnreadableError`."""
+    extension = read(_extension, body)
+    try:
+        n, top = extension.position(piece.member - 1)
+    except ValueError as error:
+        raise UnreadableError(str(error)) from error
+    return Record(n, extension.outs, [], 0, 0, 0, top, 0, 0, 0)
+
+
+def _complete(records: list[Record], extended: Set[int]) -> None:
+    """Give the records of extensions what they have of the records before. Raises `PieceError`."""
+    for place, record in enumerate(records):
+        if record.n in extended:
+            if not place:
+                raise PieceError("the record that its first extension continues is not there", b"")
+            before = records[place - 1]
+            records[place] = replace(before, n=record.n, outs=record.outs, ins=[], top=record.top)
 
 
 class Tails:

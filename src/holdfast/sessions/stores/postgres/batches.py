@@ -20,7 +20,7 @@ def place(inc: int, number: int) -> int:
 
 def values_of(inc: int, number: int | None, batch: Batch) -> list[Any]:
     """The function's values for `batch`. Without a number, nothing is added to the journal."""
-    entry, shared = _encode(batch.records), _encode(batch.shared)
+    entry, shared = _encode(batch.news), _encode(batch.shared)
     return [
         inc,
         number,

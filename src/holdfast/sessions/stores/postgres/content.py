@@ -19,7 +19,7 @@ from holdfast.sessions.stores.postgres.connection import Transaction
 from holdfast.sessions.stores.postgres.runs import BEAT, Adopted
 from holdfast.sessions.stores.postgres.schema import COMMIT, PLACE_BITS
 from holdfast.sessions.stores.reading import Heads, Reader, Snapshot, snapshots_of
-from holdfast.sessions.stores.tail import Excerpts, Piece, Tail, Tails
+from holdfast.sessions.stores.tail import Excerpts, Tail, Tails
 
 _SIDS_MAX: Final = 500
 """In one query."""
@@ -201,10 +201,10 @@ class Content:
         wanted = self._tails.pieces(sids)
         if not wanted:
             return Excerpts({}, {})
-        pieces = [piece for those in wanted.values() for piece in those]
-        found = await work.fetch(_PIECES, *map(list, zip(*pieces, strict=True)))
+        parts = {piece.part for those in wanted.values() for piece in those}
+        found = await work.fetch(_PIECES, *map(list, zip(*parts, strict=True)))
         return Excerpts(
-            {Piece(place, start, size): record for place, start, size, record in found},
+            {(place, start, size): record for place, start, size, record in found},
             dict(await work.fetch(_SHARED, list(wanted))),
         )
 

@@ -171,6 +171,10 @@ MIGRATIONS: Final = (
     """
     ALTER TABLE holdfast.node ADD COLUMN link text NOT NULL DEFAULT '';
     """,
+    # 4: the journal has extensions, which an earlier version does not find.
+    """
+    COMMENT ON COLUMN holdfast.journal.body IS 'records and extensions';
+    """,
 )
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 """In the table `version`. Migration k brings a database from version k - 1 to k."""
