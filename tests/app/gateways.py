@@ -64,6 +64,10 @@ class FakeGateway:
         """Says more in the same tick as the welcome."""
         self.answers: dict[str, Any] = {m.CLOSE: True, m.LIST: [], m.LEAVING: m.Leaving()}
         self.node = "node-1"
+        self.run = 0
+        """The number of its run."""
+        self.fresh = 0
+        """If set: this run knows nothing of the instance, and its outputs begin behind this one."""
         self.nodes: list[m.NodeAddress] = []
         """What it says of all nodes."""
         self.runtime = Runtime(asyncio.get_running_loop())
@@ -77,7 +81,15 @@ class FakeGateway:
 
     def welcome(self, accepted: int = 0, window: int = 1 << 20, *sessions: m.SessionInfo) -> Any:
         return m.Welcome(
-            "fake", self.node, 15.0, window, accepted, list(sessions), nodes=self.nodes
+            "fake",
+            self.node,
+            15.0,
+            window,
+            self.fresh or accepted,
+            list(sessions),
+            nodes=self.nodes,
+            run=self.run,
+            fresh=bool(self.fresh),
         )
 
     def handler(self, connection: Connection) -> Peer:

@@ -164,6 +164,48 @@ async def test_a_node_inherits_the_sessions_of_another(tmp_path: Path) -> None:
         await b.until(lambda it: len(it.numbers) == 3)
 
 
+@pytest.mark.parametrize("told", ["before the next run", "after it"])
+async def test_a_node_is_there_again_before_another_one_has_told_of_its_sessions(
+    tmp_path: Path, told: str
+) -> None:
+    app = App("chat", limits=QUICK)
+    async with two_nodes(tmp_path) as (a, b):
+        a.run = 1
+        async with running(app, a.address):
+            await until(app, "a", "b")
+            a.accepting = False
+            a.tell(m.SessionEvent("s", 0, m.Opened(m.SessionInfo("s", "active"))))
+            async with patience():
+                await app.progress.until(lambda: "s" in app.sessions and app.idle)
+            session = app.sessions["s"]
+            for text in ("one", "two", "three"):
+                await session.text(text)
+            await a.until(lambda it: len(it.numbers) == 3)
+            inherited = m.Inherited("a", 1, 1)
+            a.run = 4
+            if told == "before the next run":
+                a.node = "not there yet"
+                a.cut()
+                await until(app, "b")
+                b.peer.notify(m.INHERITED, inherited)
+                b.tell(m.SessionEvent("s", 0, m.Adopted(m.SessionInfo("s", "active"))))
+                await b.until(lambda it: len(it.numbers) == 2)
+                a.node = "a"
+            else:
+                a.fresh = 3
+                a.cut()
+            await a.until_linked(2)
+            await until(app, "a", "b")
+            if told == "after it":
+                b.peer.notify(m.INHERITED, inherited)
+                b.tell(m.SessionEvent("s", 0, m.Adopted(m.SessionInfo("s", "active"))))
+            await session.text("four")
+            await b.until(lambda it: len(it.numbers) == 3)
+            assert [output.item.text for output in b.outputs] == ["two", "three", "four"]
+            assert len(a.numbers) == 3
+            assert a.hellos[-1].run == (0 if told == "before the next run" else 1)
+
+
 async def test_questions_are_asked_at_every_node(tmp_path: Path) -> None:
     app = App("chat", limits=QUICK)
     async with two_nodes(tmp_path) as (a, b), running(app, a.address):

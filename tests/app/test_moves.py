@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 from tests.net.helpers import patience
 
 from holdfast.app import App, Session
@@ -125,6 +126,29 @@ async def test_what_a_node_that_died_had_not_stored_is_said_at_the_one_that_has_
         it.adopted(it.b)
         await it.session.text("six")
         assert [text for _, text in said(it.b)] == ["two", "three", "four", "five", "six"]
+
+
+@pytest.mark.parametrize("first", ["adopted", "settled"])
+async def test_the_next_run_of_a_node_gets_nothing_that_was_said_to_the_one_before(
+    first: str,
+) -> None:
+    """It was started again before another node told that it has the sessions."""
+    async with moving() as it:
+        for text in ("one", "two", "three"):
+            await it.session.text(text)
+        it.app.dispatcher.unlink(it.a)
+        before = it.app.dispatcher.moves.replaced(it.a, 3)
+        await it.session.text("four")
+        assert (it.a.outgoing.oldest, it.a.outgoing.sent, said(it.a)) == (4, 3, [])
+        if first == "adopted":
+            it.adopted(it.b)
+            assert said(it.b) == []
+        it.app.dispatcher.moves.settle(before, 1)
+        if first == "settled":
+            assert said(it.a) == said(it.b) == []
+            it.adopted(it.b)
+        await it.session.text("five")
+        assert [text for _, text in said(it.b)] == ["two", "three", "four", "five"]
 
 
 async def test_the_order_of_both_news_of_a_death_does_not_matter() -> None:

@@ -66,6 +66,10 @@ class LinkOwner(Protocol):
     def announced(self, link: LinkClient, nodes: Sequence[m.NodeAddress]) -> None:
         """The node has told of these nodes."""
 
+    def replaced(self, link: LinkClient, number: int) -> None:
+        """Another run of a node has welcomed the application, and knows nothing of its outputs up
+        to `number`."""
+
     def inherited(self, link: LinkClient, told: m.Inherited) -> None:
         """The node has the sessions of another one."""
 
@@ -220,6 +224,7 @@ class LinkClient:
             certificates=app.has("certificate"),
             serves=app.serves,
             nodes=True,
+            run=self.node.run,
         )
         if self._secret and len(hello.applied) > _UNAUTHENTICATED_SESSIONS_MAX:
             # An unauthenticated link may not send so much at once.
@@ -273,6 +278,8 @@ class LinkClient:
                 "accepted outputs lost by the gateway",
                 outputs=welcome.forgotten,
             )
+        if welcome.fresh and self.node.run not in (0, welcome.run):
+            self._owner.replaced(self, welcome.accepted)
         self.node.name, self.node.run = welcome.node, welcome.run
         self.node.outgoing.relink(welcome.accepted, welcome.window)
         self.node.outgoing.bounds = welcome.bounds

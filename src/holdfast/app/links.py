@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from holdfast.app.link_client import LinkClient, LinkedApp, LinkSettings
 from holdfast.app.node import Node
+from holdfast.app.outgoing import Outgoing
 from holdfast.core.errors import ConfigurationError
 from holdfast.link import messages as m
 from holdfast.link.peer import SCHEMES
@@ -21,6 +22,9 @@ from holdfast.net.log import RateLimitedLogger
 from holdfast.net.runtime.runtime import Runtime
 
 _log: Final = RateLimitedLogger("holdfast.app")
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 _FORMER_MAX: Final = 100
 """Nodes that have ended, and whose sessions another one may still tell of."""
@@ -53,6 +57,11 @@ class Links:
         """By name: the nodes that there are, as those say that are linked."""
         self._former: dict[str, Node] = {}
         """By name: nodes that have ended."""
+        self._unsettled: dict[tuple[str, int], Outgoing] = {}
+        """By run of a node that has ended: what was said to it, while it is not known what it had
+        stored."""
+        self._heard: dict[tuple[str, int], int] = {}
+        """By run of a node that has ended: the newest output that it had stored."""
 
     def start(self) -> None:
         """Link to the first node, and then to the others, until `stop`."""
@@ -98,11 +107,23 @@ class Links:
                 _log.error("node with a wrong address", node=each.node, error=str(error))
         self._look()
 
+    def replaced(self, link: LinkClient, number: int) -> None:
+        node, moves = link.node, self._app.dispatcher.moves
+        run = node.name, node.run
+        before = moves.replaced(node, number)
+        if run in self._heard:
+            moves.settle(before, self._heard[run])
+        else:
+            _keep(self._unsettled, run, before)
+
     def inherited(self, link: LinkClient, told: m.Inherited) -> None:
-        every = [*self.nodes, *self._former.values()]
-        for node in every:
-            if (node.name, node.run) == (told.node, told.run) and node is not link.node:
-                self._app.dispatcher.moves.ended(node, told.heard)
+        run, moves = (told.node, told.run), self._app.dispatcher.moves
+        _keep(self._heard, run, told.heard)
+        if run in self._unsettled:
+            moves.settle(self._unsettled.pop(run), told.heard)
+        for node in [*self.nodes, *self._former.values()]:
+            if (node.name, node.run) == run and node is not link.node:
+                moves.ended(node, told.heard)
         self._app.progress.move()
 
     # --- which nodes there are
@@ -145,7 +166,12 @@ class Links:
             self._told.pop(link, None)
             self.nodes.remove(node)
             node.link = None
-        self._former[node.name] = node
-        while len(self._former) > _FORMER_MAX:
-            del self._former[next(iter(self._former))]
+        _keep(self._former, node.name, node)
         self._app.progress.move()
+
+
+def _keep(kept: dict[K, V], key: K, value: V) -> None:
+    """Keep what concerns the newest ended nodes."""
+    kept[key] = value
+    while len(kept) > _FORMER_MAX:
+        del kept[next(iter(kept))]

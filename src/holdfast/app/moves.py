@@ -76,16 +76,27 @@ class Moves:
 
     def ended(self, node: Node, heard: int) -> None:
         """A node has ended for good: it had stored the outputs up to `heard`."""
+        self.settle(self.replaced(node), heard)
+
+    def replaced(self, node: Node, number: int = 0) -> Outgoing:
+        """The run of a node has ended, and its next one knows no output of it: its numbers begin
+        behind `number`. Returns the outputs for that run, which are to be settled."""
         before = node.outgoing
+        node.run = 0
+        node.outgoing = Outgoing(before.window, number)
+        node.outgoing.bounds = before.bounds
+        return before
+
+    def settle(self, before: Outgoing, heard: int) -> None:
+        """A run of a node that has ended had stored `before` up to `heard`: the rest is said at the
+        nodes that have its sessions."""
         before.accepted(heard)
         before.ended = True
-        node.outgoing = Outgoing(before.window)
-        node.outgoing.bounds = before.bounds
         for session in self._sessions.values():
             if before in (session.outgoing, session.outgoing.behind):
-                self._following.add(session)
-                if session.node is not node:
+                if session in self._following:
                     self._follow(session)
+                self._following.add(session)
 
     def _follow(self, session: Session) -> None:
         """Let the outputs follow the session, if it is known which of them are stored."""

@@ -40,7 +40,7 @@ class Kept(NamedTuple):
 
 
 class Outgoing:
-    """The numbered outputs of one run for one node. `window` is in bytes."""
+    """The numbered outputs of one run for one node, behind `number`. `window` is in bytes."""
 
     __slots__ = (
         "_kept",
@@ -54,18 +54,18 @@ class Outgoing:
         "window",
     )
 
-    def __init__(self, window: int) -> None:
+    def __init__(self, window: int, number: int = 0) -> None:
         self.window = window
         self.bounds = Bounds()
         """The bounds that the gateway reported."""
-        self.number = 0
+        self.number = number
         """The number of the newest output."""
         self._kept: deque[tuple[int, str, Any, int]] = deque()
         """(number, method, params, size), not accepted yet, oldest first."""
         self._unsent = 0
         """How many at the end of `_kept` were not sent on this link."""
         self._size = 0
-        self.sent = 0
+        self.sent = number
         """The newest output that was sent, on this link or an earlier one."""
         self.behind: Outgoing | None = None
         """If set: these follow others, and are not sent before it is known what became of those."""

@@ -251,6 +251,8 @@ class Gateway:
             self.backends.open(listener.backend)
         for backend in self.backends.all:
             backend.restore(stored)
+        for ended in stored.ended:
+            self._applications.inherited(ended)
         if self._api is not None:
             self._api.restore(stored.settings)
         if self.manager.total:

@@ -113,6 +113,8 @@ class Hello(Struct, frozen=True, omit_defaults=True):
     """Whether it is given sessions. One that is not says what it has to say, and gets no event."""
     nodes: bool = False
     """Whether it links to every node of the gateway, and so is told of them (`nodes`)."""
+    run: int = 0
+    """The run of this node that it was linked to before, as in its `welcome`; or 0."""
 
 
 _LIMITS: Final = SessionLimits()
@@ -186,6 +188,9 @@ class Welcome(Struct, frozen=True, omit_defaults=True):
     """As of `nodes`."""
     run: int = 0
     """The number of this run of the node."""
+    fresh: bool = False
+    """Whether neither this run of the node nor those whose numbers it continues have heard of this
+    instance. What an earlier run had stored is told by the node that has `inherited` it."""
 
 
 # --- gateway → application

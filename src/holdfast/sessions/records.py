@@ -324,4 +324,5 @@ class Stored(Struct):
     set_aside: list[SetAside] = field(default_factory=list)
     """What cannot be read. It stays where it is until a commit sets it aside."""
     ended: list[EndedRun] = field(default_factory=list)
-    """The runs whose sessions were adopted while this one runs."""
+    """The runs whose sessions were adopted. At the start, `accepted` has what earlier runs of the
+    same node have heard."""

@@ -613,6 +613,16 @@ async def test_what_the_store_remembers_of_an_instance_counts_after_a_restart(
         assert (await (await one_more()).hello("i3")).accepted == 0, "another application's"
 
 
+async def test_an_instance_that_another_run_of_the_node_knows_begins_behind_its_outputs(
+    tmp_path: Path,
+) -> None:
+    async with node(tmp_path) as it, apps(it) as one_more:
+        welcome = await (await one_more()).hello("i1", oldest=4, sent=6, run=7)
+        assert (welcome.accepted, welcome.fresh, welcome.forgotten) == (3, True, 0)
+        welcome = await (await one_more()).hello("i1", oldest=4, sent=6, run=7)
+        assert (welcome.accepted, welcome.fresh) == (3, False)
+
+
 async def test_what_becomes_durable_after_the_link_has_ended_counts_too(tmp_path: Path) -> None:
     async with node(tmp_path) as it, apps(it) as one_more:
         first = await one_more()

@@ -222,7 +222,13 @@ async def test_what_was_heard_goes_with_the_sessions(either: Database) -> None:
     (ended,) = (await adopted(second)).ended
     assert (ended.node, ended.heard) == ("a", {"app/x": 7})
     await second.close(clean=True)
-    assert (await either.store("c").open()).accepted == {"app/x": 3}
+    third = either.store("b")
+    assert (await third.open()).accepted == {"app/x": 3}
+    await third.close(clean=True)
+    stored = await either.store("c").open()
+    assert stored.accepted == {}  # instances number their outputs for each node
+    heard = [(ended.node, ended.heard) for ended in stored.ended if ended.heard]
+    assert heard == [("b", {"app/x": 3})]
 
 
 async def test_a_session_is_asked_for_and_given(database: Database) -> None:

@@ -175,11 +175,11 @@ class LinkBackend(Questions, BaseBackend):
         """Load what the store has of this backend's sessions. Raises `StoreError`."""
         await self.port.load()
 
-    def welcome(self, peer: Peer, hello: m.Hello) -> InstanceWelcome:
+    def welcome(self, peer: Peer, hello: m.Hello, node_run: int = 0) -> InstanceWelcome:
         """Handle the hello of an instance: it gets back its sessions, and a share of those
         without a holder.
 
-        All sessions must be loaded (`load`).
+        `node_run` is the number of this run of the node. All sessions must be loaded (`load`).
         """
         self._trials.suspects.run_returned(hello.instance)
         before = self._instances.get(hello.instance)
@@ -187,7 +187,7 @@ class LinkBackend(Questions, BaseBackend):
             self._unlink(before, died=False)
             taken = f"another process has linked under the instance's name, {hello.instance}"
             before.peer.close(taken, Reason.SUPERSEDED.value)
-        heard = self._runs.begin(hello)
+        heard = self._runs.begin(hello, node_run)
         instance = Instance(
             hello, self._runs.key(hello.instance), peer, heard, self.port, self._traces
         )

@@ -32,6 +32,8 @@ class RunProgress(NamedTuple):
     """The newest output that is stored: a newer one is to be sent again."""
     forgotten: int = 0
     """How many accepted outputs are lost."""
+    fresh: bool = False
+    """Whether only another run of this node can know of earlier outputs."""
 
 
 _NEW: Final = RunProgress(0, 0)
@@ -69,12 +71,15 @@ class Runs:
                 continue
             self._gone[instance] = _Gone(RunProgress(bseq, bseq), now)
 
-    def begin(self, hello: Hello) -> RunProgress:
-        """An instance links: return where its outputs continue."""
+    def begin(self, hello: Hello, node_run: int = 0) -> RunProgress:
+        """An instance links to this run of the node: return where its outputs continue."""
         gone = self._gone.pop(hello.instance, None)
         self._forget_old()
         heard = gone.heard if gone is not None else _NEW
         before = hello.oldest - 1
+        if gone is None and hello.run not in (0, node_run):
+            self._journal.accept(self.key(hello.instance), before)
+            return RunProgress(before, before, fresh=True)
         if hello.oldest < 1 or before <= heard.accepted <= hello.sent:
             return heard._replace(durable=max(heard.durable, before), forgotten=0)
         forgotten = max(0, before - heard.accepted)

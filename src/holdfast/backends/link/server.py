@@ -174,7 +174,7 @@ class LinkServer:
         return self._welcome(peer, hello, backend)
 
     def _welcome(self, peer: Peer, hello: Hello, backend: LinkBackend) -> Welcome:
-        welcomed = backend.welcome(peer, hello)
+        welcomed = backend.welcome(peer, hello, self.run)
         if hello.nodes:
             self._everywhere.add(peer)
         bounds = backend.port.limits
@@ -194,6 +194,7 @@ class LinkServer:
             forgotten=welcomed.heard.forgotten,
             nodes=list(self._nodes),
             run=self.run,
+            fresh=welcomed.heard.fresh,
             bounds=Bounds(
                 output_bytes_max=bounds.output_bytes_max,
                 name_bytes_max=bounds.name_bytes_max,

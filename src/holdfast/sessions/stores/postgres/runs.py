@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Struct, field
@@ -164,11 +164,18 @@ async def adopt(work: Transaction, inc: int) -> tuple[Adopted, Heads]:
     return Adopted(names, left, all(row["clean"] for row in found)), heads
 
 
-async def inherit_heard(work: Transaction, inc: int, runs: Iterable[int]) -> dict[str, int]:
-    """Go on with what earlier runs have heard of instances, which link to this run instead."""
-    await work.fetch(_HEAR, inc, list(runs))
-    await work.fetch(_HEARD, list(runs))
-    return dict(await work.fetch(_HEARD_OF, inc))
+async def inherit_heard(
+    work: Transaction, inc: int, node: str, runs: Mapping[int, str]
+) -> tuple[dict[str, int], list[EndedRun]]:
+    """Go on with what earlier runs of `node` have heard of instances, which link to this run
+    instead. What runs of other nodes have heard is returned, too: instances number their outputs
+    for each node."""
+    own = {inc: name for inc, name in runs.items() if name == node}
+    others = await forget_heard(work, {inc: runs[inc] for inc in runs.keys() - own.keys()})
+    await work.fetch(_HEAR, inc, list(own))
+    await work.fetch(_HEARD, list(own))
+    accepted = dict(await work.fetch(_HEARD_OF, inc))
+    return accepted, [*others, *(EndedRun(each, node, {}) for each in own)]
 
 
 async def forget_heard(work: Transaction, runs: Mapping[int, str]) -> list[EndedRun]:

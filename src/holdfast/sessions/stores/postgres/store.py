@@ -160,7 +160,8 @@ class PostgresStore:
             await content.lock(work)
             adopted, heads = await adopt(work, content.inc)
             stored = await content.stored(work, adopted, heads)
-            stored.accepted = await inherit_heard(work, content.inc, adopted.runs)
+            heard = await inherit_heard(work, content.inc, self._node, adopted.runs)
+            stored.accepted, stored.ended = heard
         content.keep(adopted)
         self._taken = True
         await self._writer.open()
