@@ -44,7 +44,7 @@ LIVE_LIMITS: Final[Mapping[str, frozenset[str] | None]] = {
         {
             "connections_max", "connections_per_address_max", "handshake_seconds_max",
             "idle_seconds_max", "life_seconds_max", "close_seconds_max", "linger_seconds_max",
-            "write_buffer_bytes_max", "bytes_per_second_max",
+            "last_output_seconds_max", "write_buffer_bytes_max", "bytes_per_second_max",
         }
     ),
 }  # fmt: skip

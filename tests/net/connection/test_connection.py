@@ -12,6 +12,7 @@ from tests.net.fakes import Bench, Recorder
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
+from holdfast.net.connection import output
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Phase
 
@@ -458,6 +459,68 @@ def test_a_connection_that_does_not_close_in_time_is_dropped() -> None:
     it.loop.advance(2 * A_SLOT)
     assert it.transport.aborted
     assert it.calls == []
+
+
+class Peer:
+    """What the kernel says of how much the peer has taken."""
+
+    acked = 1_000
+
+    def info(self, sock: object) -> Peer:
+        return self
+
+
+@pytest.fixture
+def peer(monkeypatch: pytest.MonkeyPatch) -> Peer:
+    peer = Peer()
+    monkeypatch.setattr(output, "tcp_info", peer.info)
+    return peer
+
+
+@pytest.mark.parametrize("close", [Connection.close, Connection.close_on])
+def test_who_takes_the_last_output_slowly_gets_time(
+    peer: Peer, close: Callable[[Connection], None]
+) -> None:
+    it = established()
+    it.transport.buffered = 100_000
+    close(it.connection)
+    for _ in range(8):
+        peer.acked += 1
+        it.loop.advance(5)
+        assert not it.transport.aborted
+    it.loop.advance(5 + A_SLOT)
+    assert it.transport.aborted, "it takes no more"
+    assert it.calls == []
+
+
+def test_who_takes_the_last_output_too_slowly_is_dropped(peer: Peer) -> None:
+    it = established()
+    it.transport.buffered = 100_000
+    it.connection.close()
+    for _ in range(11):
+        peer.acked += 1
+        it.loop.advance(5)
+        assert not it.transport.aborted
+    peer.acked += 1
+    it.loop.advance(5 + A_SLOT)
+    assert it.transport.aborted, "not in sixty seconds"
+
+
+def test_a_peer_that_has_all_gets_no_time_for_what_it_took_before(peer: Peer) -> None:
+    it = established()
+    it.connection.close()
+    peer.acked += 1
+    it.loop.advance(5 + A_SLOT)
+    assert it.transport.aborted
+
+
+def test_what_was_taken_before_the_close_counts_for_nothing(peer: Peer) -> None:
+    it = established()
+    it.transport.buffered = 100_000
+    peer.acked += 1_000
+    it.connection.close()
+    it.loop.advance(5 + A_SLOT)
+    assert it.transport.aborted
 
 
 def test_a_closing_connection_is_not_held_to_other_limits() -> None:

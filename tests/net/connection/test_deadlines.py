@@ -56,7 +56,20 @@ def test_a_peer_that_takes_one_byte_is_not_stalled() -> None:
 def test_a_close_has_its_own_time_alone() -> None:
     deadlines = Deadlines(100.0, wake=3.0)
     deadlines.stall(4.0, 1)
-    deadlines.begin_close(50.0)
+    deadlines.begin_close(50.0, 60.0)
     assert deadlines.next(0.0, FOREVER) == 50.0
     assert deadlines.reach(49.9, 0.0, FOREVER) is Reached.NOTHING
     assert deadlines.reach(50.0, 0.0, FOREVER) is Reached.CLOSE
+
+
+def test_a_close_is_put_off_up_to_its_latest_end() -> None:
+    deadlines = Deadlines(FOREVER)
+    deadlines.begin_close(5.0, 12.0)
+    ends = []
+    while True:
+        now = deadlines.next(0.0, FOREVER)
+        ends.append(now)
+        assert deadlines.reach(now, 0.0, FOREVER) is Reached.CLOSE
+        if not deadlines.put_off_close(now, now + 5.0):
+            break
+    assert ends == [5.0, 10.0, 12.0]

@@ -43,6 +43,9 @@ class ConnectionLimits(Group, frozen=True, forbid_unknown_fields=True):
     """With unsent output and no progress: then the client is a slow consumer."""
     close_seconds_max: float = 5.0
     """From our close to the peer's answer; then the socket is dropped."""
+    last_output_seconds_max: float = 60.0
+    """From our close, while unsent output is left and the peer takes some in each
+    `close_seconds_max`."""
     linger_seconds_max: float = 1.0
     """Without a byte from a peer that has our last words and may still be sending."""
     refusals_max: int = 64

@@ -239,7 +239,11 @@ class Connection(Output, asyncio.Protocol):
         self.flush()
         self._discard_output()
         self.phase = Phase.CLOSING
-        self._deadlines.begin_close(self.time() + self._limits.close_seconds_max)
+        now, limits = self.time(), self._limits
+        last = max(limits.close_seconds_max, limits.last_output_seconds_max)
+        self._deadlines.begin_close(now + limits.close_seconds_max, now + last)
+        if self.unsent:
+            self._takes_output()  # from here on
         if self._gate is not None:
             self._gate.forget()
         self._reschedule()
@@ -409,7 +413,8 @@ class Connection(Output, asyncio.Protocol):
             self._guard(lambda: handler.overdue(Reason.SLOW_CONSUMER))
         match self._deadlines.reach(now, self.heard, self._idle_seconds):
             case Reached.CLOSE if self.phase is Phase.CLOSING:
-                self.abort()
+                if not self._puts_off_close(now):
+                    self.abort()
             case Reached.CLOSE | Reached.IDLE:
                 handler.overdue(Reason.TIMEOUT)
             case Reached.STALL:
@@ -420,6 +425,12 @@ class Connection(Output, asyncio.Protocol):
                 handler.expired(now)
             case Reached.NOTHING:
                 pass
+
+    def _puts_off_close(self, now: float) -> bool:
+        """Whether the peer gets more time, as it takes what is left for it."""
+        if not self.unsent or not self._takes_output():
+            return False
+        return self._deadlines.put_off_close(now, now + self._limits.close_seconds_max)
 
     @property
     def _idle_seconds(self) -> float:

@@ -40,12 +40,20 @@ class Deadlines(Struct, gc=False):
     _told_at: float = -FOREVER
     """`heard` when the handler was last told that the connection is idle."""
     _stall: _Stall | None = None
+    _last: float = FOREVER
+    """The latest end of our close."""
 
-    def begin_close(self, due: float) -> None:
-        """From here on only the time for our close is limited."""
-        self.close = due
+    def begin_close(self, due: float, last: float) -> None:
+        """From here on only the time for our close is limited. It may be put off up to `last`."""
+        self.close, self._last = due, last
         self.wake = FOREVER
         self._stall = None
+
+    def put_off_close(self, now: float, due: float) -> bool:
+        """Close by `due` instead, or by the latest end if that is earlier. Returns false at the
+        latest end."""
+        self.close = min(due, self._last)
+        return now < self._last
 
     def next(self, heard: float, idle_seconds: float) -> float:
         """When something is due next. `idle_seconds` is `FOREVER` while idleness is not limited."""
