@@ -20,11 +20,10 @@ import aiohttp
 import asyncssh
 from msgspec import Struct
 from tests.ports import free_port
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.typing import Subprotocol
 
 from bench import harness
 from bench.harness import BUILD, HOLDFAST, Missing
+from bench.lean_websocket import LeanWebSocket, lean_websocket
 
 _ACK_BYTES: Final = 64 * 1024
 _READ_BYTES: Final = 1 << 20
@@ -188,7 +187,7 @@ def _gateway(folder: Path, keys: str) -> Iterator[tuple[int, int]]:
 class HoldfastTerminal:
     """A client of `holdfast.term.v1` that has shown what it has read."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: LeanWebSocket) -> None:
         self._socket = socket
         self._offset = self._acked = self._c = 0
         self.messages: list[dict[str, Any]] = []
@@ -233,12 +232,7 @@ class HoldfastTerminal:
 @asynccontextmanager
 async def holdfast_terminal(port: int, **first: object) -> AsyncIterator[HoldfastTerminal]:
     """A terminal at a gateway; with a `token`, somebody who watches."""
-    async with connect(
-        f"ws://127.0.0.1:{port}/",
-        subprotocols=[Subprotocol("holdfast.term.v1")],
-        max_size=None,
-        compression=None,
-    ) as socket:
+    async with lean_websocket(port, subprotocol="holdfast.term.v1") as socket:
         terminal = HoldfastTerminal(socket)
         await terminal.say("watch" if first else "open", **first)
         await terminal.told("watching" if first else "ready")
@@ -281,7 +275,7 @@ def webssh(server: SshServer) -> Iterator[tuple[int, int]]:
 class WebsshTerminal:
     """A client of webssh."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: LeanWebSocket) -> None:
         self._socket = socket
 
     async def read(self) -> bytes:
@@ -308,8 +302,7 @@ async def webssh_terminal(server: SshServer, port: int) -> AsyncIterator[Termina
         found = json.loads(await answer.text())
     if not found.get("id"):
         raise Missing(f"webssh: {found}")
-    address = f"ws://127.0.0.1:{port}/ws?id={found['id']}"
-    async with connect(address, max_size=None, compression=None) as socket:
+    async with lean_websocket(port, f"/ws?id={found['id']}") as socket:
         yield WebsshTerminal(socket)
 
 
@@ -331,13 +324,13 @@ def ttyd() -> Iterator[tuple[int, int]]:
 class TtydTerminal:
     """A client of ttyd: a byte that says what it is stands before all that is sent."""
 
-    def __init__(self, socket: ClientConnection) -> None:
+    def __init__(self, socket: LeanWebSocket) -> None:
         self._socket = socket
 
     async def read(self) -> bytes:
         while True:
-            message = await self._socket.recv(decode=False)
-            if message[:1] == b"0":
+            message = await self._socket.recv()
+            if isinstance(message, bytes) and message[:1] == b"0":
                 return message[1:]
 
     async def write(self, data: bytes) -> None:
@@ -347,11 +340,6 @@ class TtydTerminal:
 @asynccontextmanager
 async def ttyd_terminal(port: int) -> AsyncIterator[Terminal]:
     """A terminal at ttyd."""
-    async with connect(
-        f"ws://127.0.0.1:{port}/ws",
-        subprotocols=[Subprotocol("tty")],
-        max_size=None,
-        compression=None,
-    ) as socket:
+    async with lean_websocket(port, "/ws", "tty") as socket:
         await socket.send(b'{"AuthToken":"","columns":80,"rows":24}')
         yield TtydTerminal(socket)
