@@ -229,6 +229,20 @@ class Batch(Struct):
     """Whether it must survive a loss of power, and not only the death of the process."""
 
     @property
+    def brief(self) -> bool:
+        """Whether there is nothing beside news of sessions' logs."""
+        return not (
+            self.rows
+            or self.snapshots
+            or self.journal_from
+            or self.deleted
+            or self.accepted
+            or self.forgotten
+            or self.settings
+            or self.set_aside
+        )
+
+    @property
     def news(self) -> Sequence[tuple[JournalKey, Record] | tuple[list[JournalKey], Extension]]:
         """What the journal's entry for this batch has."""
         return [*self.records, *self.extensions] if self.extensions else self.records

@@ -135,8 +135,11 @@ class SQLiteFile:
             if batch.sync is not self._sync:
                 db.execute(f"PRAGMA synchronous = {'FULL' if batch.sync else 'NORMAL'}")
                 self._sync = batch.sync
-            with _transaction(db):
-                size = self._write(db, batch)
+            if batch.brief:
+                size = self._add_entry(db, batch)  # one statement is a transaction of its own
+            else:
+                with _transaction(db):
+                    size = self._write(db, batch)
         except sqlite3.Error as error:
             raise _explain(self.path, error) from error
         self._tail.forget(batch.deleted)
@@ -278,11 +281,8 @@ class SQLiteFile:
         It uses few statements for any batch: for each one, the thread releases the interpreter
         lock and has to wait for it again.
         """
-        entry, shared = _encode(batch.news), _encode(batch.shared)
-        added = db.execute(
-            "INSERT OR IGNORE INTO journal VALUES (?, ?, ?)", (batch.number, entry, shared)
-        )
-        if not added.rowcount:  # it is stored already, and all of the batch with it
+        size = self._add_entry(db, batch)
+        if not size:
             return 0
         if batch.rows:
             db.executemany(
@@ -307,7 +307,16 @@ class SQLiteFile:
             self._write_set_aside(db, batch.set_aside)
             entries = [(kept.entry,) for kept in batch.set_aside if kept.entry]
             db.executemany("DELETE FROM journal WHERE number = ?", entries)
-        return len(entry) + len(shared)
+        return size
+
+    def _add_entry(self, db: sqlite3.Connection, batch: Batch) -> int:
+        """Add the batch's entry to the journal; return its bytes. 0 if it is there already, and
+        with it all of the batch."""
+        entry, shared = _encode(batch.news), _encode(batch.shared)
+        added = db.execute(
+            "INSERT OR IGNORE INTO journal VALUES (?, ?, ?)", (batch.number, entry, shared)
+        )
+        return len(entry) + len(shared) if added.rowcount else 0
 
     def _write_snapshots(
         self,
