@@ -16,7 +16,7 @@ from holdfast.core.items import MUST, Output, Text
 from holdfast.core.limits import SessionLimits, StoreLimits
 from holdfast.sessions.compaction import Compaction
 from holdfast.sessions.dormant import DormantSession
-from holdfast.sessions.journal import Journal, StoreUnavailableError
+from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import UNANSWERED, SessionManager
 from holdfast.sessions.outbox import OutputEntry, shared
 from holdfast.sessions.records import Batch, Record, Recovered
@@ -24,6 +24,7 @@ from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput
 from holdfast.sessions.stores.base import StoreFullError, StoreMissingError
 from holdfast.sessions.stores.memory import MemoryStore
+from holdfast.sessions.waiters import StoreUnavailableError
 
 LIMITS = StoreLimits(
     journal_bytes_max=2_000,

@@ -12,12 +12,12 @@ from tests.sessions.test_port import NOW, Setting, texts
 from holdfast.core.items import MUST, Output, Text
 from holdfast.core.limits import ApiLimits
 from holdfast.core.validation import UnsendableError
-from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.port import UnknownSessionError
 from holdfast.sessions.publication_ids import IdReusedError, PublicationIds
 from holdfast.sessions.publishing import Publication, Published, Publishing, Targets
 from holdfast.sessions.states import Durability
 from holdfast.sessions.stores.base import StoreError
+from holdfast.sessions.waiters import StoreUnavailableError
 
 
 class Desk(Setting):

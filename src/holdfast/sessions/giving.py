@@ -14,12 +14,13 @@ from typing import Final, Protocol
 from holdfast.core.clock import Clock
 from holdfast.core.limits import StoreLimits
 from holdfast.net.log import RateLimitedLogger, log_failure
-from holdfast.sessions.journal import Journal, StoreUnavailableError
+from holdfast.sessions.journal import Journal
 from holdfast.sessions.life import Life
 from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionInput
 from holdfast.sessions.stores.base import Neighbours, StoreError
+from holdfast.sessions.waiters import StoreUnavailableError
 
 _log: Final = RateLimitedLogger("holdfast.sessions")
 

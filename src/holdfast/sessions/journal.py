@@ -18,7 +18,6 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from holdfast.core.errors import HoldfastError
 from holdfast.core.histogram import Histogram
 from holdfast.core.limits import StoreLimits
 from holdfast.net.log import RateLimitedLogger, log_failure
@@ -29,25 +28,14 @@ from holdfast.sessions.extensions import Extended, gather
 from holdfast.sessions.records import Batch, Extension, JournalKey, Record, Row, SetAside
 from holdfast.sessions.sharing import Sharing
 from holdfast.sessions.stores.base import Store, StoreError, StoreFencedError
+from holdfast.sessions.waiters import Settled, StoreUnavailableError, Waiters
 
 _log: Final = RateLimitedLogger("holdfast.store")
 
 
 _PROMISES: Final = "promises"
-_TOLD_MAX: Final = 50
-"""Of those who wait for a commit, told in one pass of the loop: a client that resumes goes on."""
 _RECOVERED_MAX: Final = 100
 """Sessions of the previous run whose journal is folded after one commit."""
-
-
-class StoreUnavailableError(HoldfastError):
-    """The store cannot be written to now, so nothing new can be promised."""
-
-    retryable = True
-
-
-Settled = Callable[[StoreUnavailableError | None], None]
-"""Is called when changes are durable, or with why they are not."""
 
 
 class Commit(Struct):
@@ -96,9 +84,7 @@ class Journal:
         self._extended: list[DurableState] = []
         """Sessions that have got outputs which others have got, too; some are in `_changed`."""
         self._batch = Batch()
-        self._waiting: list[Settled] = []
-        self._untold: list[tuple[Settled, StoreUnavailableError | None]] = []
-        """Who is still to be told that a commit has ended."""
+        self._waiters = Waiters()
         self._closed: list[Callable[[], None]] = []
         self._wake = TimedEvent()
         self._hurry = TimedEvent()
@@ -208,7 +194,7 @@ class Journal:
         """
         if self.broken is not None:
             raise StoreUnavailableError(str(self.broken))
-        self._waiting.append(call)
+        self._waiters.add(call)
         self._batch.sync = self._batch.sync or sync
         self._wake.set()
         self._hurry.set()
@@ -235,7 +221,7 @@ class Journal:
         batch, self._batch = self._batch, Batch()
         changed, self._changed = self._changed, []
         extended, self._extended = gather(self._extended), []
-        waiting, self._waiting = self._waiting, []
+        waiting = self._waiters.take()
         self._wake.clear()
         self._hurry.clear()
         self._number += 1
@@ -287,7 +273,7 @@ class Journal:
             self._on_accepted(commit.batch.accepted)
         for closed in commit.closed:
             closed()
-        self._tell(commit.waiting, None)
+        self._waiters.tell(commit.waiting, None)
 
     def failed(self, commit: Commit, error: StoreError) -> None:
         """`commit` was refused: its changes go into the next one, and its waiters get the error."""
@@ -301,25 +287,7 @@ class Journal:
             self._on_accepted(dict(self._batch.accepted))
         for call in closed:  # nobody is to wait for a store that refuses
             call()
-        self._tell(waiting, StoreUnavailableError(str(error)))
-
-    def _tell(self, waiting: list[Settled], error: StoreUnavailableError | None) -> None:
-        """Tell who waited for a commit; very many in several passes of the loop, in order."""
-        if len(waiting) <= _TOLD_MAX and not self._untold:
-            for call in waiting:
-                _settle(call, error)
-            return
-        first = not self._untold
-        self._untold += [(call, error) for call in waiting]
-        if first:
-            self._tell_some()
-
-    def _tell_some(self) -> None:
-        told, self._untold = self._untold[:_TOLD_MAX], self._untold[_TOLD_MAX:]
-        for call, error in told:
-            _settle(call, error)
-        if self._untold:
-            asyncio.get_running_loop().call_soon(self._tell_some)
+        self._waiters.tell(waiting, StoreUnavailableError(str(error)))
 
     def _put_back(self, commit: Commit) -> None:
         """All of a commit is still to be stored."""
@@ -338,7 +306,7 @@ class Journal:
             settings={**earlier.settings, **later.settings},
             set_aside=earlier.set_aside + later.set_aside,
         )
-        self._waiting = commit.waiting + self._waiting
+        self._waiters.put_back(commit.waiting)
         self._closed = commit.closed + self._closed
         self._wake.set()
 
@@ -418,7 +386,7 @@ class Journal:
         return not (
             self._changed
             or self._extended
-            or self._waiting
+            or self._waiters
             or batch.deleted
             or batch.accepted
             or batch.forgotten
@@ -461,10 +429,3 @@ def _give_up_unwritable(commit: Commit) -> bool:
             session.fail()
             found = True
     return found
-
-
-def _settle(call: Settled, error: StoreUnavailableError | None) -> None:
-    try:
-        call(error)
-    except Exception as failure:  # who waits is one failure domain
-        log_failure(_log, "a step after a commit failed", failure)

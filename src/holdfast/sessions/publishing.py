@@ -16,12 +16,13 @@ from holdfast.core.clock import Clock
 from holdfast.core.items import MUST, Output
 from holdfast.core.limits import ApiLimits
 from holdfast.core.validation import UnsendableError, check_delivery, check_output, check_text
-from holdfast.sessions.journal import Journal, Settled, StoreUnavailableError
+from holdfast.sessions.journal import Journal
 from holdfast.sessions.outbox import shared
 from holdfast.sessions.port import SessionPort, UnknownSessionError
 from holdfast.sessions.publication_ids import PublicationIds, digest_of
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability
+from holdfast.sessions.waiters import Settled, StoreUnavailableError
 
 
 class Targets(Struct, frozen=True, omit_defaults=True):

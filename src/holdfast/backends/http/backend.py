@@ -32,13 +32,14 @@ from holdfast.core.items import Notice
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.tasks import spawn
 from holdfast.net.tls.contexts import client_context
-from holdfast.sessions.journal import Journal, StoreUnavailableError
+from holdfast.sessions.journal import Journal
 from holdfast.sessions.port import SessionPort
 from holdfast.sessions.position import ResetReason
 from holdfast.sessions.records import Stored
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionState
 from holdfast.sessions.stores.base import StoreError
+from holdfast.sessions.waiters import StoreUnavailableError
 
 _log: Final = RateLimitedLogger("holdfast.http_backend")
 

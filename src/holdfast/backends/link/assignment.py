@@ -19,11 +19,11 @@ from holdfast.core.items import Notice
 from holdfast.link import messages as m
 from holdfast.link.peer import LinkClosedError, RequestError
 from holdfast.net.log import RateLimitedLogger
-from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.life import Life
 from holdfast.sessions.port import SessionPort
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionState
+from holdfast.sessions.waiters import StoreUnavailableError
 
 _log: Final = RateLimitedLogger("holdfast.link")
 

@@ -8,11 +8,11 @@ from holdfast.core.validation import UnsendableError
 from holdfast.link import messages as m
 from holdfast.link.peer import RequestError
 from holdfast.net.log import RateLimitedLogger
-from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.port import UnknownSessionError
 from holdfast.sessions.publication_ids import IdReusedError, PublicationIds
 from holdfast.sessions.publishing import Publication, Published, Publishing
 from holdfast.sessions.stores.base import StoreError
+from holdfast.sessions.waiters import StoreUnavailableError
 
 _log: Final = RateLimitedLogger("holdfast.link")
 

@@ -25,12 +25,12 @@ from holdfast.gateway.api.bodies import (
 from holdfast.gateway.api.keys import ApiRefusedError, Key
 from holdfast.net.http.exchanges import Exchange
 from holdfast.net.log import RateLimitedLogger, log_failure
-from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.port import UnknownSessionError
 from holdfast.sessions.publication_ids import IdReusedError, PublicationIds
 from holdfast.sessions.publishing import Publication, Publishing
 from holdfast.sessions.states import Durability
 from holdfast.sessions.stores.base import StoreError
+from holdfast.sessions.waiters import StoreUnavailableError
 
 _log: Final = RateLimitedLogger("holdfast.api")
 

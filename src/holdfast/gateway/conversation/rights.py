@@ -16,8 +16,8 @@ from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.ports import Conversation
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.claims import Claim
-from holdfast.sessions.journal import StoreUnavailableError
 from holdfast.sessions.session import Session
+from holdfast.sessions.waiters import StoreUnavailableError
 
 CANNOT_KEEP: Final = "sessions cannot be kept now; try later"
 _NOT_RESUMABLE: Final = Notice("This session ends with its connection: it cannot be resumed.")
