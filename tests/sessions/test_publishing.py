@@ -121,7 +121,7 @@ def test_without_a_store_to_promise_nothing_is_sent() -> None:
     assert not desk.publishing.when_settled(Durability.DURABLE, print)
 
 
-def test_a_durable_publication_waits_for_a_commit_that_survives_a_loss_of_power() -> None:
+async def test_a_durable_publication_waits_for_a_commit_that_survives_a_loss_of_power() -> None:
     desk = Desk()
     session = desk.session()
     desk.journal.collect()
@@ -142,7 +142,7 @@ def test_a_durable_publication_waits_for_a_commit_that_survives_a_loss_of_power(
     assert isinstance(told[1], StoreUnavailableError)
 
 
-def test_what_is_stored_already_is_not_waited_for() -> None:
+async def test_what_is_stored_already_is_not_waited_for() -> None:
     desk = Desk()
     publishing, told = desk.publishing, list[StoreUnavailableError | None]()
     session = desk.session(Durability.MEMORY)

@@ -84,10 +84,10 @@ class Journal:
         self._extended: list[DurableState] = []
         """Sessions that have got outputs which others have got, too; some are in `_changed`."""
         self._batch = Batch()
-        self._waiters = Waiters()
         self._closed: list[Callable[[], None]] = []
         self._wake = TimedEvent()
         self._hurry = TimedEvent()
+        self._waiters = Waiters(self._hurry.set, limits.gather_seconds_max)
         self._stopping = False
         self._in_flight = False
         """Whether a commit is with the store."""
@@ -197,7 +197,8 @@ class Journal:
         self._waiters.add(call)
         self._batch.sync = self._batch.sync or sync
         self._wake.set()
-        self._hurry.set()
+        if not self._in_flight:
+            self._waiters.gather()
 
     # --- one commit
 
@@ -255,6 +256,7 @@ class Journal:
     def committed(self, commit: Commit, size: int) -> None:
         """`commit` is durable; it added `size` bytes to the journal."""
         self._in_flight = False
+        self._waiters.ended(len(commit.waiting))
         self._turn(None)
         self.commits += 1
         self.written_bytes += size
@@ -307,6 +309,7 @@ class Journal:
             set_aside=earlier.set_aside + later.set_aside,
         )
         self._waiters.put_back(commit.waiting)
+        self._waiters.ended(0)
         self._closed = commit.closed + self._closed
         self._wake.set()
 

@@ -26,11 +26,21 @@ Settled = Callable[[StoreUnavailableError | None], None]
 
 
 class Waiters:
-    """Those who wait for the next commit, and those who are still to be told of an earlier one."""
+    """Those who wait for the next commit, and those who are still to be told of an earlier one.
 
-    __slots__ = ("_untold", "_waiting")
+    Who was told of a commit often comes again at once. So the next one waits a moment for as many
+    as waited at the end of the one before, told or not: one commit for all costs less than two
+    that take turns. `hurry` is called when there is nothing more to wait for.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_expected", "_gather_seconds_max", "_hurry", "_timer", "_untold", "_waiting")
+
+    def __init__(self, hurry: Callable[[], None], gather_seconds_max: float) -> None:
+        self._hurry = hurry
+        self._gather_seconds_max = gather_seconds_max
+        self._expected = 0
+        """How many the next commit waits for."""
+        self._timer: asyncio.TimerHandle | None = None
         self._waiting: list[Settled] = []
         self._untold: list[tuple[Settled, StoreUnavailableError | None]] = []
         """Who is still to be told that a commit has ended."""
@@ -43,8 +53,25 @@ class Waiters:
         """Call `call` at the end of the next commit."""
         self._waiting.append(call)
 
+    def gather(self) -> None:
+        """Some wait, and a commit could begin: let it begin now, or soon."""
+        if len(self._waiting) >= self._expected:
+            self._hurry()
+        elif self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._gather_seconds_max, self._hurry)
+
+    def ended(self, told: int) -> None:
+        """A commit has ended for which `told` have waited."""
+        self._expected = told + len(self._waiting)
+        if self._waiting:
+            self.gather()
+
     def take(self) -> list[Settled]:
         """The next commit begins: return who waits for it."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         waiting, self._waiting = self._waiting, []
         return waiting
 

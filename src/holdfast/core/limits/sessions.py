@@ -125,6 +125,9 @@ class StoreLimits(Group, frozen=True, forbid_unknown_fields=True):
 
     commit_seconds_max: float = 0.005
     """News waits at most this long before its commit begins."""
+    gather_seconds_max: float = 0.001
+    """A commit that somebody waits for waits at most this long for those who waited for the one
+    before."""
     commit_sessions_max: int = 1_000
     """Sessions with news at which a commit begins at once."""
     journal_bytes_max: int = 16 * MIB
