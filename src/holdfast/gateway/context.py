@@ -19,7 +19,7 @@ from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.handler import Handler
 from holdfast.net.http.pages import NewHandler
-from holdfast.net.runtime.input_room import InputRoom
+from holdfast.net.runtime.room import Room
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.security_log import SecurityLog
 from holdfast.sessions.fetching import Fetching
@@ -36,7 +36,7 @@ class Context(Struct, frozen=True):
     command_rate: Rate
     network_input: DebtByKey
     """How much the clients of each network send, in bytes."""
-    input_room: InputRoom
+    input_room: Room
     """The memory for input that cannot be handled yet."""
     runtime: Runtime
     wall: Clock

@@ -33,8 +33,8 @@ from holdfast.gateway.view import GatewayView
 from holdfast.link.tracing import CommandTraces
 from holdfast.net.addresses import Address
 from holdfast.net.log import RateLimitedLogger, log_failure
-from holdfast.net.runtime.input_room import InputRoom
 from holdfast.net.runtime.loop import quiet_collector, unwrapped
+from holdfast.net.runtime.room import Room
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.tasks import spawn
 from holdfast.net.security_log import SecurityLog
@@ -115,7 +115,7 @@ class Gateway:
             limits=limits,
             command_rate=_command_rate(limits),
             network_input=network_input(limits.session),
-            input_room=InputRoom(limits.session.node_input_bytes_max),
+            input_room=Room(limits.session.node_input_bytes_max),
             runtime=runtime,
             wall=self.clock,
             journal=journal,

@@ -17,7 +17,7 @@ from holdfast.gateway.api.listener import ApiListener
 from holdfast.gateway.cluster import ClusterStatus
 from holdfast.gateway.config_changes import Change
 from holdfast.gateway.pool import ConnectionPool
-from holdfast.net.runtime.input_room import InputRoom
+from holdfast.net.runtime.room import Room
 from holdfast.net.security_log import SecurityLog
 from holdfast.net.server.server import Server
 from holdfast.net.upstream.pool import UpstreamPool
@@ -40,7 +40,7 @@ class GatewayView(Struct, frozen=True):
     clock: SteadyClock
     pool: ConnectionPool
     counts: Counter[str]
-    input_room: InputRoom
+    input_room: Room
     security: SecurityLog
     backends: Backends
     upstreams_by_name: Mapping[str, Upstream]

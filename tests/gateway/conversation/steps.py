@@ -29,7 +29,7 @@ from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase, Move, after
 from holdfast.gateway.conversation.proof import Proof
 from holdfast.gateway.pool import ConnectionPool
-from holdfast.net.runtime.input_room import InputRoom
+from holdfast.net.runtime.room import Room
 from holdfast.net.security_log import SecurityEvent, SecurityLog
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
@@ -122,7 +122,7 @@ class World:
             limits=self.limits,
             command_rate=Rate(session.commands_per_second_max, session.command_burst_max),
             network_input=network_input(session),
-            input_room=InputRoom(session.node_input_bytes_max),
+            input_room=Room(session.node_input_bytes_max),
             runtime=runtime,
             wall=self.bench.loop.time,
             journal=self.journal,

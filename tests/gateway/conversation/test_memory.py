@@ -15,7 +15,7 @@ from holdfast.gateway.adapters.base import Adapter
 from holdfast.gateway.adapters.upgrade import WebSocketSettings
 from holdfast.gateway.adapters.websocket import WebSocketAdapter
 from holdfast.gateway.cookies import SessionCookie
-from holdfast.net.runtime.input_room import CROWDED, UNCOUNTED_BYTES
+from holdfast.net.runtime.room import CROWDED, UNCOUNTED_BYTES
 from holdfast.net.security_log import SecurityEvent
 from holdfast.protocols.websocket import Deflate, DeflateSettings
 

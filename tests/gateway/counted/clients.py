@@ -34,7 +34,7 @@ from tests.protocols.websocket.wire import frame
 from holdfast.core.clock import wall
 from holdfast.core.errors import Reason
 from holdfast.core.limits import Limits
-from holdfast.net.runtime.input_room import CROWDED
+from holdfast.net.runtime.room import CROWDED
 
 # --- come and talk
 

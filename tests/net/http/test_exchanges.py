@@ -12,7 +12,7 @@ from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
 from holdfast.net.connection.handler import Phase
 from holdfast.net.http.exchanges import Exchange, ExchangeConnection, ExchangeLimits, Others
-from holdfast.net.runtime.input_room import CROWDED, InputRoom
+from holdfast.net.runtime.room import CROWDED, Room
 from holdfast.net.runtime.turns import PASS_COST_MAX, TURN_COST_MAX
 
 LIMITS: Final = ExchangeLimits(
@@ -60,7 +60,7 @@ class Stand(Bench):
     """One such connection, established."""
 
     def __init__(
-        self, service: Answers, others: Others | None = None, room: InputRoom | None = None
+        self, service: Answers, others: Others | None = None, room: Room | None = None
     ) -> None:
         super().__init__(ConnectionLimits(write_buffer_bytes_max=1_000, idle_seconds_max=900))
         self.exchanges = ExchangeConnection(self.connection, service, LIMITS, others, room)
@@ -363,7 +363,7 @@ LONG_POST: Final = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 20000\r\n\r\n
 
 
 def test_a_body_counts_until_it_is_whole() -> None:
-    service, room = Answers(), InputRoom(100_000)
+    service, room = Answers(), Room(100_000)
     it = Stand(service, room=room)
     it.connection.data_received(LONG_POST)
     for _ in range(19):
@@ -379,7 +379,7 @@ def test_a_body_counts_until_it_is_whole() -> None:
 
 
 def test_without_room_for_its_body_a_request_is_refused() -> None:
-    service, room = Answers(), InputRoom(10_000)
+    service, room = Answers(), Room(10_000)
     it = Stand(service, room=room)
     it.connection.data_received(LONG_POST)
     for _ in range(20):

@@ -13,7 +13,7 @@ from holdfast.core.limits import SessionLimits
 from holdfast.core.rate import DebtByKey, Rate
 from holdfast.gateway.adapters.events import Event
 from holdfast.net.addresses import network_of
-from holdfast.net.runtime.input_room import InputReservation
+from holdfast.net.runtime.room import Reservation
 from holdfast.net.runtime.turns import Turns, Waiting
 
 _NEVER: Final = float("inf")
@@ -94,7 +94,7 @@ class Intake:
         """Whose share of the input this is; `None` until it is asked for."""
         self.shared = 0
         """The same, of what all clients of its network may send."""
-        self.reservation: InputReservation | None = None
+        self.reservation: Reservation | None = None
         """The room of its input in the memory of all, if it takes much."""
         self.told = False
         """Whether it is known to the security log that the client sends too much."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from holdfast.core.errors import Reason
 from holdfast.gateway.conversation.ports import Conversation
-from holdfast.net.runtime.input_room import CROWDED, UNCOUNTED_BYTES, InputReservation
+from holdfast.net.runtime.room import CROWDED, UNCOUNTED_BYTES, Reservation
 from holdfast.net.security_log import SecurityEvent
 
 _WHY: Final = "too much input of all clients waits"
@@ -32,7 +32,7 @@ def reserve_input(conversation: Conversation) -> None:
             return
     if reservation is None:
         network = intake.network_of(conversation.connection.peer)
-        reservation = intake.reservation = InputReservation(
+        reservation = intake.reservation = Reservation(
             conversation.context.input_room, network, partial(_close, conversation)
         )
     reservation.resize(size)

@@ -30,7 +30,7 @@ from holdfast.gateway.conversation.phases import Move, after
 from holdfast.gateway.conversation.ports import Conversation, security_of
 from holdfast.net.connection.connection import Connection
 from holdfast.net.log import RateLimitedLogger, log_failure
-from holdfast.net.runtime.input_room import UNCOUNTED_BYTES
+from holdfast.net.runtime.room import UNCOUNTED_BYTES
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.consumer import guarded
 from holdfast.sessions.invitations import Invited

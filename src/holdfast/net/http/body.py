@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from holdfast.net.addresses import network_of
-from holdfast.net.runtime.input_room import UNCOUNTED_BYTES, InputReservation, InputRoom
+from holdfast.net.runtime.room import UNCOUNTED_BYTES, Reservation, Room
 
 _PIECE_BYTES: Final = 48
 """What a piece takes in memory beside its bytes."""
@@ -18,12 +18,12 @@ class IncompleteBody:
 
     __slots__ = ("_close", "_pieces", "_reservation", "_room", "_size")
 
-    def __init__(self, room: InputRoom | None, close: Callable[[], None]) -> None:
+    def __init__(self, room: Room | None, close: Callable[[], None]) -> None:
         self._room = room
         self._close = close
         self._pieces: list[bytes] = []
         self._size = 0
-        self._reservation: InputReservation | None = None
+        self._reservation: Reservation | None = None
 
     def add(self, piece: bytes) -> None:
         """The next piece."""
@@ -35,7 +35,7 @@ class IncompleteBody:
         if self._room is None or self._size <= UNCOUNTED_BYTES:
             return
         if self._reservation is None:
-            self._reservation = InputReservation(self._room, network_of(peer), self._crowded)
+            self._reservation = Reservation(self._room, network_of(peer), self._crowded)
         self._reservation.resize(self._size)
 
     def take(self) -> bytes:

@@ -27,7 +27,7 @@ from holdfast.net.connection.handover import hand_over
 from holdfast.net.http.body import IncompleteBody
 from holdfast.net.http.pages import NewHandler
 from holdfast.net.log import RateLimitedLogger
-from holdfast.net.runtime.input_room import CROWDED, InputRoom
+from holdfast.net.runtime.room import CROWDED, Room
 from holdfast.net.runtime.turns import PASS_COST_MAX, TURN_COST_MAX
 from holdfast.protocols.http_requests import HEADS_MAX, RequestReader
 from holdfast.protocols.websocket.head import HeadError, Request, write_head
@@ -136,7 +136,7 @@ class ExchangeConnection:
         service: Service,
         limits: ExchangeLimits,
         others: Others | None = None,
-        room: InputRoom | None = None,
+        room: Room | None = None,
     ) -> None:
         self.memory: dict[str, object] = {}
         self._connection = connection

@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from holdfast.core.limits import KIB, MIB
-from holdfast.net.runtime.input_room import InputReservation, InputRoom
+from holdfast.net.runtime.room import Reservation, Room
 
 
 class Stand:
     """A room, and who was closed for lack of it."""
 
     def __init__(self, bytes_max: int = 10 * MIB) -> None:
-        self.room = InputRoom(bytes_max)
+        self.room = Room(bytes_max)
         self.closed: list[str] = []
-        self.open: dict[str, InputReservation] = {}
+        self.open: dict[str, Reservation] = {}
 
     def keep(self, name: str, size: int, network: str = "192.0.2.1") -> None:
         if name not in self.open:
-            self.open[name] = InputReservation(self.room, network, lambda: self._close(name))
+            self.open[name] = Reservation(self.room, network, lambda: self._close(name))
         self.open[name].resize(size)
 
     def _close(self, name: str) -> None:

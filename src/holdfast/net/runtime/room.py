@@ -29,12 +29,12 @@ _HEAP_RATIO_MAX: Final = 4
 CROWDED: Final = "too much input is waiting here; connect again"
 
 
-class InputReservation:
+class Reservation:
     """The room of one connection. `close` ends the connection, for lack of room."""
 
     __slots__ = ("_room", "close", "network", "size")
 
-    def __init__(self, room: InputRoom, network: str, close: Callable[[], None]) -> None:
+    def __init__(self, room: Room, network: str, close: Callable[[], None]) -> None:
         self._room = room
         self.network = network
         self.close = close
@@ -57,12 +57,12 @@ class _Network:
     __slots__ = ("reservations", "size")
 
     def __init__(self) -> None:
-        self.reservations: dict[InputReservation, None] = {}
+        self.reservations: dict[Reservation, None] = {}
         self.size = 0
         """Of all of them together, in bytes."""
 
 
-class InputRoom:
+class Room:
     """The limit of all connections of a node. Larger inputs reserve room in it."""
 
     __slots__ = ("_largest", "_networks", "bytes_max", "closed", "used")
@@ -77,7 +77,7 @@ class InputRoom:
         self._largest: list[tuple[int, str]] = []
         """A heap of networks by their negative size, with each size that they have grown to."""
 
-    def resize(self, reservation: InputReservation, size: int) -> None:
+    def resize(self, reservation: Reservation, size: int) -> None:
         """Change a reservation, and make room if there is too little."""
         name, growth = reservation.network, size - reservation.size
         network = self._networks.get(name)
@@ -117,8 +117,8 @@ class InputRoom:
     def _make_room(self) -> None:
         """Close connections, those first that take most of the network that takes most."""
         left = max(self.bytes_max - _SPARE_BYTES, self.bytes_max // 2)
-        by_size: dict[str, list[InputReservation]] = {}
-        closed: list[InputReservation] = []
+        by_size: dict[str, list[Reservation]] = {}
+        closed: list[Reservation] = []
         while self.used > (left if len(closed) < _CLOSED_MAX else self.bytes_max):
             name, network = self._pop_largest()
             if name not in by_size:
