@@ -97,6 +97,38 @@ async def never_reading(target: Target) -> None:
     await crowd(step, 200)
 
 
+async def unread_output(target: Target) -> None:
+    """The same from eight addresses, with 200 connections each, whose kernels take little."""
+    sources = itertools.cycle(f"127.0.0.{number}" for number in range(66, 74))
+
+    async def step() -> None:
+        unread = websocket(target, V1, source=next(sources), received_max=4096)
+        async with unread as peer:
+            await peer.send(HELLO)
+            peer.writer.transport.pause_reading()
+            for command in commands("x" * 30_000):
+                await peer.send(command, _HOLDING_SECONDS)
+
+    await crowd(step, 1600)
+
+
+async def unfinished_messages(target: Target) -> None:
+    """Messages and lines of 60 kB whose last byte never comes."""
+    ends = itertools.cycle([True, False])
+
+    async def step() -> None:
+        if next(ends):
+            async with websocket(target, V1) as peer:
+                await peer.send(HELLO + frame(b"x" * 60_000)[:-1])
+                await peer.gone(_HOLDING_SECONDS)
+        else:
+            async with dialled(target.tcp) as peer:
+                await peer.send(b"x" * 60_000)
+                await peer.gone(_HOLDING_SECONDS)
+
+    await crowd(step, 2000)
+
+
 async def large_commands(target: Target) -> None:
     """60 kB a command, as many as are taken: they are kept, sent, and kept again."""
 
@@ -130,6 +162,8 @@ ATTACKS: Final[dict[str, Attack]] = {
     "sessions": sessions,
     "deflate bombs": deflate_bomb,
     "never reading": never_reading,
+    "unread output": unread_output,
+    "unfinished messages": unfinished_messages,
     "large commands": large_commands,
     "log lines": refused_requests,
 }

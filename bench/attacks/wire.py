@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from typing import Any, Final, NamedTuple
@@ -78,11 +79,26 @@ class Peer(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def dialled(port: int, tls: ssl.SSLContext | None = None) -> Any:
-    """A connection from the attacker's address while the block runs; then it is reset."""
-    dialling = asyncio.open_connection("127.0.0.1", port, ssl=tls, local_addr=(SOURCE, 0))
-    async with asyncio.timeout(_PATIENCE_SECONDS):
-        peer = Peer(*await dialling)
+async def dialled(
+    port: int, tls: ssl.SSLContext | None = None, *, source: str = SOURCE, received_max: int = 0
+) -> Any:
+    """A connection from the attacker's address while the block runs; then it is reset.
+
+    The kernel takes `received_max` bytes that are not read, if that is given.
+    """
+    sock = socket.socket()
+    try:
+        if received_max:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, received_max)
+        sock.bind((source, 0))
+        sock.setblocking(False)
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
+            name = "localhost" if tls is not None else None
+            peer = Peer(*await asyncio.open_connection(sock=sock, ssl=tls, server_hostname=name))
+    except BaseException:
+        sock.close()
+        raise
     try:
         yield peer
     finally:
@@ -106,9 +122,12 @@ V1: Final = "Sec-WebSocket-Protocol: holdfast.v1"
 
 
 @contextlib.asynccontextmanager
-async def websocket(target: Target, *fields: str, port: int = 0) -> Any:
+async def websocket(
+    target: Target, *fields: str, port: int = 0, source: str = SOURCE, received_max: int = 0
+) -> Any:
     """A WebSocket that is open, with these header fields in its request."""
-    async with dialled(port or target.ws) as peer:
+    dialling = dialled(port or target.ws, source=source, received_max=received_max)
+    async with dialling as peer:
         await peer.send(request(target, *fields, port=port))
         async with asyncio.timeout(_PATIENCE_SECONDS):
             head = await peer.reader.readuntil(b"\r\n\r\n")

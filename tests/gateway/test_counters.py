@@ -22,7 +22,7 @@ from msgspec import structs
 from tests.backends.terminal import test_statistics
 from tests.backends.test_upstreams import bridged
 from tests.cli.process import program
-from tests.gateway import test_cluster_link, test_metrics, test_security_log
+from tests.gateway import test_cluster_link, test_flow, test_metrics, test_security_log
 from tests.gateway.admin.asking import TOKEN, administered
 from tests.gateway.clients import person, v1
 from tests.gateway.counted import clients, others, refused  # noqa: F401 - they fill the table
@@ -203,6 +203,10 @@ ELSEWHERE: Final[dict[str, Callable[..., Any]]] = {
             "store_sign_age_seconds",
         ),
         test_cluster_link.test_operators_see_all_gateways,
+    ),
+    **dict.fromkeys(
+        ("output_connections_closed_total", "output_unsent_bytes"),
+        test_flow.test_a_slow_reader_makes_room_where_all_have_too_much_unsent_output,
     ),
     "sessions_adopted_total": (
         test_cluster_link.test_an_application_goes_on_with_the_sessions_of_a_gateway_that_has_ended

@@ -6,7 +6,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from tests.gateway.admin.asking import administered
 from tests.gateway.clients import person, plain, v1
+from tests.gateway.counted.table import Meter
 from tests.gateway.running import configured, linked, serving, staged
 
 from holdfast.core.limits import Limits
@@ -211,6 +213,37 @@ async def test_a_slow_reader_is_detached_and_comes_back(tmp_path: Path) -> None:
             # (A full window of ten lets two go at a time.)
             assert shown == list(range(said - 8, said + 1))
             assert f"*** {said - 9} older lines could not be kept.\n" in screen
+
+
+async def test_a_slow_reader_makes_room_where_all_have_too_much_unsent_output(
+    tmp_path: Path,
+) -> None:
+    tight = Limits().but(
+        session={
+            "node_output_bytes_max": 20_000,
+            "window_messages_max": 10_000,
+            "window_bytes_max": 1 << 28,
+            "unsent_bytes_max": 1 << 28,
+        },
+    )
+    config = administered(configured(tmp_path, limits=tight))
+    async with staged(config) as (gateway, stage):
+        async with person(gateway, "tcp", small_window=True) as slow:
+            code = await slow.shown_code()
+            await stage.noted("open")
+            said = 0
+            while ("detach", "slow_consumer") not in stage.notes:
+                said += 1
+                await stage.session.text(f"{said} {LONG}")
+                await stage.accepted()
+        found = await Meter(gateway).read()
+        assert found["output_connections_closed_total"] == 1
+        assert found["output_unsent_bytes"] == 0
+        async with person(gateway, "tcp") as again:  # with all that is missing
+            again.types(f"resume {code}")
+            screen = await again.sees(f"{said} {LONG}\n")
+        shown = [int(line.split()[0]) for line in screen.splitlines() if LONG in line]
+        assert shown == list(range(shown[0], said + 1))
 
 
 @pytest.mark.parametrize("scheme", ["telnet", "tcp"])

@@ -38,6 +38,8 @@ class Context(Struct, frozen=True):
     """How much the clients of each network send, in bytes."""
     input_room: Room
     """The memory for input that cannot be handled yet."""
+    output_room: Room
+    """The memory for output that clients do not read."""
     runtime: Runtime
     wall: Clock
     """The gateway's time, for what outlives the process: wall clock time that is never set."""

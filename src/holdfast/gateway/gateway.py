@@ -103,6 +103,7 @@ class Gateway:
         self.backends = Backends(services, self._by_name, configured)
         self._cluster = self._make_cluster(environment)
         self.listeners = Listeners(config, runtime, environment, inherited)
+        self.listeners.clients.output_room = self.context.output_room
         self._api = self.listeners.add_api(services, self._by_name)
         self.listeners.add_admin(self._view())
 
@@ -116,6 +117,7 @@ class Gateway:
             command_rate=_command_rate(limits),
             network_input=network_input(limits.session),
             input_room=Room(limits.session.node_input_bytes_max),
+            output_room=Room(limits.session.node_output_bytes_max, "output is unsent"),
             runtime=runtime,
             wall=self.clock,
             journal=journal,
@@ -176,6 +178,7 @@ class Gateway:
             pool=self.pool,
             counts=self.context.counts,
             input_room=self.context.input_room,
+            output_room=self.context.output_room,
             security=self.context.security,
             backends=self.backends,
             upstreams_by_name=self.upstreams,

@@ -124,6 +124,16 @@ def _connections(view: GatewayView) -> Iterator[Metric]:
         "Connections that were closed because too much input waited.",
         [((), view.input_room.closed)],
     )
+    yield gauge(
+        "output_unsent_bytes",
+        "Unsent output of clients that read too slowly (beyond their write buffers), in bytes.",
+        view.output_room.used,
+    )
+    yield counter(
+        "output_connections_closed",
+        "Connections that were closed because too much output was unsent.",
+        [((), view.output_room.closed)],
+    )
     yield gauge_of(
         "link_applications",
         "Instances of applications that are linked, by application.",

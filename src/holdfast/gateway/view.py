@@ -41,6 +41,7 @@ class GatewayView(Struct, frozen=True):
     pool: ConnectionPool
     counts: Counter[str]
     input_room: Room
+    output_room: Room
     security: SecurityLog
     backends: Backends
     upstreams_by_name: Mapping[str, Upstream]

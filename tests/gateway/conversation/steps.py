@@ -123,6 +123,7 @@ class World:
             command_rate=Rate(session.commands_per_second_max, session.command_burst_max),
             network_input=network_input(session),
             input_room=Room(session.node_input_bytes_max),
+            output_room=Room(session.node_output_bytes_max, "output is unsent"),
             runtime=runtime,
             wall=self.bench.loop.time,
             journal=self.journal,

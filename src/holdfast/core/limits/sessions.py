@@ -24,6 +24,10 @@ class SessionLimits(Group, frozen=True, forbid_unknown_fields=True):
     """Input of all clients of one node that waits, or belongs to an incomplete message, but for the
     first 4 KiB of each. Beyond it, connections are closed, first the one with most of the network
     (IPv6: /64) with most."""
+    node_output_bytes_max: int = 256 * MIB
+    """Unsent output of the clients of one node that read more slowly than
+    `connection.write_buffer_bytes_max` allows. Beyond it, connections are closed, first the one
+    with most of the network (IPv6: /64) with most. Their sessions can be resumed."""
     window_messages_max: int = 256
     """Outputs kept for a client that has not acknowledged them."""
     window_bytes_max: int = 64 * KIB

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, Protocol
 
 from holdfast.core.errors import Reason
 from holdfast.core.limits import ConnectionLimits
-from holdfast.net.addresses import Address, peer_name
+from holdfast.net.addresses import Address, network_of, peer_name
 from holdfast.net.connection.deadlines import FOREVER, Deadlines, Reached
 from holdfast.net.connection.handler import Handler, NullHandler, Phase
 from holdfast.net.connection.lingering import LingeringClose
@@ -23,6 +23,7 @@ from holdfast.net.connection.metering import METER_BYTES, Meter
 from holdfast.net.connection.output import Output
 from holdfast.net.connection.read_gate import Pause, ReadGate
 from holdfast.net.log import RateLimitedLogger, log_failure, log_handler_failure
+from holdfast.net.runtime.room import Reservation, Room
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.timers import UNSCHEDULED
 from holdfast.net.runtime.turns import Turns
@@ -69,6 +70,7 @@ class Connection(Output, asyncio.Protocol):
         "_limits",
         "_metered",
         "_owner",
+        "_reserved",
         "_timers",
         "_until_meter",
         "answers",
@@ -80,6 +82,7 @@ class Connection(Output, asyncio.Protocol):
         "listener",
         "meter",
         "opened_at",
+        "output_room",
         "peer",
         "phase",
         "proxy",
@@ -98,6 +101,8 @@ class Connection(Output, asyncio.Protocol):
     """The header of a trusted proxy. `peer` is then the proxy's client."""
     meter: Meter | None
     """The rates that its input counts against."""
+    output_room: Room | None
+    """Where the unsent output of all clients is counted."""
     answers: bool
     """Whether input is answered: then back-pressure applies to a peer that does not read."""
     cause: Exception | None
@@ -134,6 +139,8 @@ class Connection(Output, asyncio.Protocol):
         self.listener = None
         self.proxy = None
         self.meter = None
+        self.output_room = None
+        self._reserved: Reservation | None = None
         self.answers = False
         self.cause = None
 
@@ -344,15 +351,18 @@ class Connection(Output, asyncio.Protocol):
         self.full = True
         self._deadlines.stall(self.time() + self._limits.stalled_seconds_max, self.unsent)
         self._reschedule()
+        self._reserve(self.unsent)
 
     def resume_writing(self) -> None:
         self.full = False
+        self._reserve(0)
         self._deadlines.end_stall()
         if self.phase in (Phase.HANDSHAKE, Phase.ESTABLISHED):
             self._guard(self.handler.writable)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._timers.cancel(self)
+        self._reserve(0)
         if self._gate is not None:
             self._gate.forget()
             self._gate = None
@@ -367,6 +377,28 @@ class Connection(Output, asyncio.Protocol):
                 log_failure(_log, "a connection's end failed", error, peer=self.peer)
         self._end_output()
         self.handler = _NO_HANDLER
+
+    # --- unsent output
+
+    def _reserve(self, size: int) -> None:
+        """Keep `size` bytes of unsent output."""
+        if self._reserved is None:
+            if self.output_room is None or not size:
+                return
+            network = network_of(self.peer)
+            self._reserved = Reservation(self.output_room, network, self._give_up_soon)
+        self._reserved.resize(size)
+        if not size:
+            self._reserved = None
+
+    def _give_up_soon(self) -> None:
+        """Others need the room of the unsent output. The transport may be in its `write` now."""
+        self._runtime.loop.call_soon(self._guard, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.phase in (Phase.HANDSHAKE, Phase.ESTABLISHED):
+            self.handler.overdue(Reason.SLOW_CONSUMER)
+        self.abort()
 
     # --- reading, or not
 
@@ -419,6 +451,7 @@ class Connection(Output, asyncio.Protocol):
                 handler.overdue(Reason.TIMEOUT)
             case Reached.STALL:
                 due = now + self._limits.stalled_seconds_max
+                self._reserve(self.unsent)
                 if self._deadlines.still_stalled(due, self.unsent):
                     handler.overdue(Reason.SLOW_CONSUMER)
             case Reached.WAKE:

@@ -1,8 +1,9 @@
-"""The memory for the input of all clients together that cannot be handled yet.
+"""The memory for what all clients together keep in buffers: a `Room` for input, one for output.
 
 A client's input waits (for a rate, a turn or room in a queue), or it is a part of a message that is
-incomplete. Each connection is limited by itself; here is the limit of all. Where it is exceeded,
-connections are closed: of the network whose input takes most, the one whose input takes most.
+incomplete. Output waits for a client that reads slowly. Each connection is limited by itself;
+here is the limit of all. Where it is exceeded, connections are closed: of the network whose
+buffers take most, the one whose buffers take most.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Reservation:
         """The reserved bytes."""
 
     def resize(self, size: int) -> None:
-        """The connection keeps `size` bytes of input. It may be closed in this call."""
+        """The connection keeps `size` bytes. It may be closed in this call."""
         if size != self.size:
             self._room.resize(self, size)
 
@@ -63,12 +64,16 @@ class _Network:
 
 
 class Room:
-    """The limit of all connections of a node. Larger inputs reserve room in it."""
+    """The limit of all connections of a node. Larger buffers reserve room in it.
 
-    __slots__ = ("_largest", "_networks", "bytes_max", "closed", "used")
+    `what` says in the log what there is too much of.
+    """
 
-    def __init__(self, bytes_max: int) -> None:
+    __slots__ = ("_largest", "_networks", "_what", "bytes_max", "closed", "used")
+
+    def __init__(self, bytes_max: int, what: str = "input waits") -> None:
         self.bytes_max = bytes_max
+        self._what = what
         self.used = 0
         """The reserved bytes."""
         self.closed = 0
@@ -132,5 +137,5 @@ class Room:
         for reservation in closed:
             reservation.close()
         _log.warning(
-            "connections closed: too much input waits", count=len(closed), kept_bytes=self.used
+            f"connections closed: too much {self._what}", count=len(closed), kept_bytes=self.used
         )

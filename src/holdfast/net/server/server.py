@@ -19,6 +19,7 @@ from holdfast.net.connection.connection import Connection
 from holdfast.net.connection.observer import GuardedObserver, ObservedConnection, Observer
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.loop import done_within
+from holdfast.net.runtime.room import Room
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.server.acceptor import (
     NO_REFUSALS,
@@ -97,6 +98,8 @@ class Server:
         self.runtime = clockwork
         self._limits = limits
         self.connections: set[Connection] = set()
+        self.output_room: Room | None = None
+        """Where the unsent output of its connections is counted, if it is."""
         self.accepted = 0
         self.refusals: Counter[AdmissionRefusal] = Counter()
         self.tallies: dict[Address, ListenerCounters] = {}
@@ -274,6 +277,7 @@ class Server:
         self.accepted += 1
         connection.id = next(self._ids)
         connection.meter = self._admission.opened(network)
+        connection.output_room = self.output_room
         self.connections.add(connection)
         counters = self._counters_of(connection)
         counters.accepted += 1
