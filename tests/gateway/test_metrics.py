@@ -74,7 +74,7 @@ async def test_both_parsers_read_it_and_find_the_same(exposed: tuple[str, str]) 
         for families in (parse_text(text), parse_openmetrics(open_))
     ]
     assert names[0] == names[1]
-    assert len(names[0]) == 58
+    assert len(names[0]) == 60
     assert open_.endswith("# EOF\n")
 
 
