@@ -128,6 +128,18 @@ async def test_what_a_node_that_died_had_not_stored_is_said_at_the_one_that_has_
         assert [text for _, text in said(it.b)] == ["two", "three", "four", "five", "six"]
 
 
+async def test_nothing_is_said_at_a_node_that_died_before_another_one_has_its_sessions() -> None:
+    async with moving() as it:
+        await it.session.text("one")
+        it.app.dispatcher.unlink(it.a)
+        it.app.dispatcher.moves.ended(it.a, 0)
+        it.accepts(it.b, 0)
+        it.app.dispatcher.moves.relinked(it.a)
+        assert said(it.a) == []
+        it.adopted(it.b)
+        assert [text for _, text in said(it.b)] == ["one"]
+
+
 @pytest.mark.parametrize("first", ["adopted", "settled"])
 async def test_the_next_run_of_a_node_gets_nothing_that_was_said_to_the_one_before(
     first: str,

@@ -82,6 +82,7 @@ class Moves:
         """The run of a node has ended, and its next one knows no output of it: its numbers begin
         behind `number`. Returns the outputs for that run, which are to be settled."""
         before = node.outgoing
+        self._between.update(one for one in self._sessions.values() if one.node is node)
         node.run = 0
         node.outgoing = Outgoing(before.window, number)
         node.outgoing.bounds = before.bounds
@@ -94,9 +95,8 @@ class Moves:
         before.ended = True
         for session in self._sessions.values():
             if before in (session.outgoing, session.outgoing.behind):
-                if session in self._following:
-                    self._follow(session)
                 self._following.add(session)
+                self._follow(session)
 
     def _follow(self, session: Session) -> None:
         """Let the outputs follow the session, if it is known which of them are stored."""
