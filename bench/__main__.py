@@ -24,6 +24,7 @@ NAMES = (
     "broadcast",
     "ssh",
     "publish",
+    "cluster",
 )
 
 

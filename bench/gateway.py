@@ -83,25 +83,35 @@ def bare_echo(connections: int, in_flight: int, seconds: float) -> Row:
         return harness.load(port, process.pid, *shape, "-d", str(seconds))
 
 
-def compare_stores(seconds: float, rounds: int, *, as_json: bool) -> None:
+def compare_stores(
+    cluster: postgresql.Cluster, shapes: Sequence[tuple[int, int]], options: harness.Options
+) -> list[Row]:
     """A SQLite file and a PostgreSQL database on the same disk, both of which wait for it."""
-    connections, in_flight = 100, 16
-    found: dict[tuple[str, str], list[Row]] = {}
-    with postgresql.running(**postgresql.REAL) as cluster:
-        for _ in range(rounds):
+    found: dict[tuple[int, int, str, str], list[Row]] = {}
+    for _ in range(options.rounds):
+        for connections, in_flight in shapes:
             for mode in ("fast", "durable"):
-                row = measure(mode, "v1", connections, in_flight, seconds)
-                found.setdefault((mode, "sqlite"), []).append(row)
-                url = cluster.url(asyncio.run(cluster.new_database()))
-                row = measure(mode, "v1", connections, in_flight, seconds, url)
-                found.setdefault((mode, "postgresql"), []).append(row)
+                for store in ("sqlite", "postgresql"):
+                    url = ""
+                    if store == "postgresql":
+                        url = cluster.url(asyncio.run(cluster.new_database()))
+                    row = measure(mode, "v1", connections, in_flight, options.seconds, url)
+                    found.setdefault((connections, in_flight, mode, store), []).append(row)
     medians = {key: harness.medians(rows) for key, rows in found.items()}
-    rows = []
-    for (mode, store), row in medians.items():
-        faster = round(row["rps"] / medians[mode, "sqlite"]["rps"], 2)
-        rows.append({"mode": mode, "store": store, **row, "x sqlite": faster})
-    title = f"The whole way by store: {connections} clients, {in_flight} in flight, 64 B"
-    harness.show(title, rows, as_json=as_json)
+    rows: list[Row] = []
+    for (connections, in_flight, mode, store), row in medians.items():
+        sqlite = medians[connections, in_flight, mode, "sqlite"]
+        rows.append(
+            {
+                "clients": f"{connections} x {in_flight}",
+                "mode": mode,
+                "store": store,
+                **row,
+                "x sqlite": round(row["rps"] / sqlite["rps"], 2),
+                "CPU x sqlite": round(row["us_msg"] / sqlite["us_msg"], 2),
+            }
+        )
+    return rows
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -109,7 +119,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--postgresql", action="store_true", help="compare the stores")
     options = parser.parse_args(arguments)
     if options.postgresql:
-        compare_stores(options.seconds, options.rounds, as_json=options.json)
+        with postgresql.running(**postgresql.REAL) as cluster:
+            rows = compare_stores(cluster, [(100, 16)], options)
+        harness.show("The whole way by store, 64 B", rows, as_json=options.json)
         return 0
     for connections, in_flight in SHAPES:
         found: dict[tuple[str, str], list[Row]] = {}

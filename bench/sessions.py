@@ -30,8 +30,10 @@ from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput
 
 CONFIG = """
+node = "{node}"
+
 [store]
-path = "{folder}/sessions.db"
+{store}
 
 [link]
 listen = "unix:{folder}/link.sock"
@@ -121,14 +123,18 @@ class Person:
 
 
 class Programs:
-    """A gateway and its application."""
+    """A gateway and its application. `store` is the URL of a database; without it, the store is a
+    file."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, node: str = "gateway", store: str = "") -> None:
         self.folder = folder
+        self.store = store
         self.port = free_port()
         self.gateway: subprocess.Popen[bytes]
         self._application: subprocess.Popen[bytes]
-        (folder / "holdfast.toml").write_text(CONFIG.format(folder=folder, port=self.port))
+        place = f'url = "{store}"' if store else f'path = "{folder}/sessions.db"'
+        config = CONFIG.format(folder=folder, port=self.port, node=node, store=place)
+        (folder / "holdfast.toml").write_text(config)
 
     async def start_gateway(self) -> float:
         """Start the gateway. Returns the seconds until clients may come."""
@@ -149,17 +155,20 @@ class Programs:
 
     def stop(self) -> None:
         self.stop_gateway()
+        self.stop_application()
+
+    def stop_application(self) -> None:
         self._application.terminate()
         self._application.wait()
 
-    async def until(self, name: str, value: float) -> None:
+    async def until(self, name: str, value: float, pause: float = 0.1) -> None:
         """Wait until a metric has this value."""
         async with asyncio.timeout(120):
             while True:
                 with suppress(OSError):  # the operator's listener opens last
                     if await self.metric(name) >= value:
                         return
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(pause)
 
     async def metric(self, name: str) -> float:
         """The sum of the samples of one metric."""
