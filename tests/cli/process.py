@@ -147,3 +147,19 @@ async def run(*arguments: str | Path, folder: Path | None = None) -> tuple[int, 
     async with program(*arguments, folder=folder) as it:
         code = await it.ends()
     return code, it.out, it.err
+
+
+def alive(pid: int) -> bool:
+    """Whether there is this process."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+async def is_gone(pid: int) -> None:
+    """Wait until this process has ended."""
+    async with asyncio.timeout(SECONDS):
+        while alive(pid):  # noqa: ASYNC110 - it is no child of ours
+            await asyncio.sleep(0.02)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,26 +11,26 @@ from tests.backends.terminal.client import term_client
 from tests.gateway.running import serving
 
 from holdfast.backends.ssh.config import TargetConfig
-from holdfast.cli.demo import _pages, _say_how, _say_process, with_terminals
+from holdfast.cli.demo import _say_how
+from holdfast.cli.demo_config import demo_pages, with_terminals
 from holdfast.cli.run import make_config
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import Config, ListenerConfig
-from holdfast.net.addresses import parse_address
+from holdfast.net.addresses import Address, parse_address
 
 
-def gateway(*urls: str) -> Any:
+def gateway(*urls: str) -> tuple[Config, list[Address]]:
     return started(Config(listener=tuple(ListenerConfig(url=url, pages=".") for url in urls)))
 
 
-def started(config: Config) -> Any:
+def started(config: Config) -> tuple[Config, list[Address]]:
     """What a gateway with this configuration tells of where it listens."""
-    addresses = [parse_address(listener.url) for listener in config.listener]
-    return SimpleNamespace(config=config, addresses=addresses)
+    return config, [parse_address(listener.url) for listener in config.listener]
 
 
 def test_each_listener_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     urls = ("ws://127.0.0.1:8080/", "telnet://127.0.0.1:4000", "tcp://127.0.0.1:4001")
-    _say_how(gateway(*urls), tmp_path)
+    _say_how(*gateway(*urls), tmp_path)
     assert capsys.readouterr().out.splitlines() == [
         "The chat is running. Connect with:",
         "",
@@ -45,29 +44,24 @@ def test_each_listener_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_only_what_there_is_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    _say_how(gateway("wss://127.0.0.1:8443/x"), tmp_path)
+    _say_how(*gateway("wss://127.0.0.1:8443/x"), tmp_path)
     lines = capsys.readouterr().out.splitlines()
     assert lines[2:4] == [
         "  browser   https://127.0.0.1:8443/",
         "  terminal  holdfast connect wss://127.0.0.1:8443/x",
     ]
     assert len(lines) == 6
-    _say_how(gateway(), tmp_path)
+    _say_how(*gateway(), tmp_path)
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
-def test_the_process_to_kill_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    _say_process(7)
-    assert capsys.readouterr().out == "The chat itself is process 7.\n"
-
-
 def test_the_page_is_there() -> None:
-    assert (_pages() / "index.html").is_file()
+    assert (demo_pages() / "index.html").is_file()
 
 
 def test_the_terminals_are_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = make_config(("ws://127.0.0.1:8080/",), tmp_path, _pages())
-    _say_how(started(with_terminals(config, "ws://127.0.0.1:8022/", "localhost")), tmp_path)
+    config = make_config(("ws://127.0.0.1:8080/",), tmp_path, demo_pages())
+    _say_how(*started(with_terminals(config, "ws://127.0.0.1:8022/", "localhost")), tmp_path)
     assert capsys.readouterr().out.splitlines()[2:5] == [
         "  browser   http://127.0.0.1:8080/",
         "  terminal  holdfast connect ws://127.0.0.1:8080/",

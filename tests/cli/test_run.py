@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 from pathlib import Path
 
 import pytest
-from tests.cli.process import SECONDS, Program, program, run
+from tests.cli.process import Program, alive, is_gone, program, run
 from tests.gateway.clients import person_at, v1_at
 
 from holdfast.cli.run import with_play
@@ -56,20 +55,6 @@ async def started(it: Program, count: int = 1) -> int:
     """The process id of the application's newest run."""
     entries = await it.logged("application started", count)
     return int(entries[-1]["process"])
-
-
-def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
-
-
-async def is_gone(pid: int) -> None:
-    async with asyncio.timeout(SECONDS):
-        while alive(pid):  # noqa: ASYNC110 - it is no child of ours
-            await asyncio.sleep(0.02)
 
 
 # --- what is wrong

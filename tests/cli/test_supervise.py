@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from tests.cli.process import SECONDS
 
-from holdfast.backends.link.server_config import LinkConfig
 from holdfast.cli import supervise
-from holdfast.cli.supervise import Application, Supervisor
+from holdfast.cli.supervise import Child, Supervisor
 
 DISTANT = 3600.0
 
@@ -22,9 +21,9 @@ async def supervised(folder: Path) -> AsyncIterator[asyncio.Queue[int]]:
     """Run `application.py` in `folder`; yields the process ids of its runs as they come."""
     runs: asyncio.Queue[int] = asyncio.Queue()
     command = [str(folder / "application.py")]
-    application = Application(command, "info", runs.put_nowait, folder)
+    application = Child(command, runs.put_nowait, watched=folder)
     async with asyncio.TaskGroup() as tasks:
-        task = tasks.create_task(Supervisor(application, LinkConfig("unix:link", "x")).run())
+        task = tasks.create_task(Supervisor(application, {}).run())
         try:
             async with asyncio.timeout(SECONDS):
                 yield runs

@@ -31,8 +31,12 @@ probe_interval_seconds_max = 0.2
 class RunningGateway:
     """A running gateway with its application, and its ports."""
 
-    def __init__(self, program: Program, ports: Mapping[str, int], application: int) -> None:
+    def __init__(
+        self, program: Program, ports: Mapping[str, int], application: int, process: int = 0
+    ) -> None:
         self.program = program
+        self.process = process or program.pid
+        """The process of the gateway's first run."""
         self.ports = ports
         self.application = application
         """The process of the application's first run."""
@@ -52,6 +56,11 @@ def url(scheme: str, port: int) -> str:
     return f"{scheme}://127.0.0.1:{port}" + "/" * (scheme == "ws")
 
 
+def process_in(line: str) -> int:
+    """The number of the process that the demo tells."""
+    return int(line.split()[-1].rstrip("."))
+
+
 @asynccontextmanager
 async def demo(folder: Path, ports: Mapping[str, int] = ANY) -> AsyncIterator[RunningGateway]:
     """The demo, with its data in `folder`, while the block runs."""
@@ -69,8 +78,9 @@ async def demo(folder: Path, ports: Mapping[str, int] = ANY) -> AsyncIterator[Ru
             "telnet": int(telnet.split()[-1]),
             "tcp": int(netcat.split()[-1]),
         }
-        chat = await it.says("The chat itself is process ")
-        yield RunningGateway(it, found, int(chat.split()[-1].rstrip(".")))
+        process = process_in(await it.says("The gateway itself is process "))
+        chat = process_in(await it.says("The chat itself is process "))
+        yield RunningGateway(it, found, chat, process)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser
 from tests.gateway.clients import person_at
 from tests.peers.chromium import ChatPage, chat_page
-from tests.peers.gateways import demo
+from tests.peers.gateways import demo, process_in
 from tests.peers.looks import fits, legible
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -64,8 +64,16 @@ async def test_the_promise_in_thirty_seconds(tmp_path: Path, browser: Browser) -
         # The application: another process, and no line is lost.
         await page.page.click("#kill")
         again = await gateway.program.says("The chat itself is process ")
-        assert int(again.split()[-1].rstrip(".")) != gateway.application
+        assert process_in(again) != gateway.application
         await spoken(page, 5)
+        # The gateway: the page is away meanwhile, and comes back by itself.
+        await page.page.click("#kill-gateway")
+        again = await gateway.program.says("The gateway itself is process ")
+        assert process_in(again) != gateway.process
+        assert await page.comes("online") == "online · resumed"
+        await spoken(page, 5)
+        assert float(await page.text_of("#away")) > 0
+        assert await page.text_of("#lost") == await page.text_of("#twice") == "0"
         # The connection.
         await page.page.click("#cut")
         assert re.search(r"trying again|lost", await page.comes("offline"))
@@ -83,7 +91,8 @@ async def test_the_promise_in_thirty_seconds(tmp_path: Path, browser: Browser) -
 
         # The picture, from what there is now.
         picture = await page.page.locator("#picture text").all_text_contents()
-        assert picture == ["Ann", "websocket", "Bob", "tcp", "gateway", "application"]
+        # Bob's client does not come back by itself.
+        assert picture == ["Ann", "websocket", "Bob", "cut off", "gateway", "application"]
         # How to go on elsewhere, to be copied.
         code = await page.code()
         ways = await page.page.locator("#ways code").all_inner_texts()

@@ -10,6 +10,7 @@ from typing import Final
 
 import pytest
 from playwright.async_api import Browser
+from tests.cli.process import is_gone
 from tests.gateway.clients import v1_at
 from tests.peers.chromium import chat_page
 from tests.peers.clients import ALL, LINE_CLIENTS, OURS, STAYING, come, person, start
@@ -49,6 +50,7 @@ async def test_everybody_comes_back(
             await are_told(panes, codes)
             await page.has_said("restarting; your session is kept")
         assert await gateway.program.ends() == (0 if how is signal.SIGTERM else -how)
+        await is_gone(gateway.process)
 
         async with demo(tmp_path, gateway.ports):
             for name in LINE_CLIENTS:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 from msgspec import structs
@@ -15,7 +15,7 @@ from holdfast.cli.options import Level, LogLevel
 from holdfast.cli.output import reported
 from holdfast.cli.serve import say_where
 from holdfast.cli.serving import serve_gateway
-from holdfast.cli.supervise import Application, Supervisor
+from holdfast.cli.supervise import Child, Supervisor, link_environment
 from holdfast.cli.ways import ways
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import Config, ListenerConfig, check, load
@@ -75,13 +75,13 @@ def run(
                 f"{config}: link.listen: expected an address for the application, found none"
             )
         watched = application.resolve().parent if reload else None
-        child = Application([str(application)], log_level.value, _say_process, watched)
-        run_loop(run_together(loaded, child, _say_how))
+        child = Child([str(application)], _say_process, watched=watched)
+        run_loop(_run_together(loaded, child, log_level.value))
 
 
 def _say_how(gateway: Gateway) -> None:
     say_where(gateway)
-    lines = ways(gateway)
+    lines = ways(gateway.config, gateway.addresses)
     if lines:
         typer.echo("\n".join(["Connect with:", *lines]))
 
@@ -131,27 +131,17 @@ def with_play(config: Config, title: str) -> Config:
     return structs.replace(config, listener=tuple(listeners))
 
 
-Beside = Callable[[Gateway, Supervisor], Coroutine[Any, Any, None]]
-
-
-async def run_together(
-    config: Config,
-    application: Application,
-    started: Callable[[Gateway], None],
-    beside: Beside | None = None,
-) -> None:
-    """Serve `config`, and the application behind it, until it is stopped; `beside` runs as long."""
+async def _run_together(config: Config, application: Child, log_level: str) -> None:
+    """Serve `config`, and the application behind it, until it is stopped."""
     running: list[asyncio.Task[None]] = []
     with unwrapped():
         async with asyncio.TaskGroup() as tasks:
 
             def start(gateway: Gateway) -> None:
                 link = structs.replace(config.link, listen=str(gateway.link_address))
-                started(gateway)
-                supervisor = Supervisor(application, link)
+                _say_how(gateway)
+                supervisor = Supervisor(application, link_environment(link, log_level))
                 running.append(tasks.create_task(supervisor.run()))
-                if beside is not None:
-                    running.append(tasks.create_task(beside(gateway, supervisor)))
 
             await serve_gateway(config, start, reloads=False)
             for task in running:

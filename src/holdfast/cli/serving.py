@@ -16,15 +16,16 @@ async def serve_gateway(
     started: Callable[[Gateway], None],
     source: Callable[[], Config] | None = None,
     *,
+    inherited: Inherited | None = None,
     reloads: bool = True,
 ) -> None:
     """Serve until SIGINT or SIGTERM, which drains; a second signal ends at once.
 
-    Uses the sockets that a service manager has opened, and notifies it of state changes. `source`
-    reads the configuration again, for a reload. With `reloads`, SIGHUP asks for one; else it stops,
-    as the end of a terminal does.
+    Uses the sockets that a service manager has opened, or those that are `inherited`, and notifies
+    it of state changes. `source` reads the configuration again, for a reload. With `reloads`,
+    SIGHUP asks for one; else it stops, as the end of a terminal does.
     """
-    gateway = Gateway(config, Inherited(), source=source)
+    gateway = Gateway(config, inherited or Inherited(), source=source)
 
     def on_start() -> None:
         started(gateway)

@@ -1,13 +1,14 @@
-"""An application as a child process: started, watched, restarted."""
+"""Child processes: started, watched, restarted."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -31,40 +32,61 @@ _PAUSE_SECONDS_MIN: Final = 0.2
 _PAUSE_SECONDS_MAX: Final = 10.0
 _HEALTHY_SECONDS: Final = 5.0
 _STOP_SECONDS_MAX: Final = 10.0
+_PR_SET_PDEATHSIG: Final = 1
 
 
-class Application(Struct, frozen=True):
+class Child(Struct, frozen=True):
     """The program to run."""
 
     command: Sequence[str]
     """`python COMMAND…`"""
-    log_level: str
     started: Callable[[int], None]
     """Called with the process id of each run."""
+    name: str = "application"
+    """What the log calls it."""
     watched: Path | None = None
-    """A folder: when a Python file in it changes, the application is run anew."""
+    """A folder: when a Python file in it changes, the program is run anew."""
+    files: Sequence[int] = ()
+    """The descriptors that it inherits beside its standard ones, under the same numbers."""
+    ended: Callable[[int], None] = lambda code: None
+    """Called with the exit code of each run; what it raises ends the supervisor."""
+
+
+def link_environment(link: LinkConfig, log_level: str) -> dict[str, str]:
+    """What an application is told of the gateway at `link`."""
+    return {
+        LINK_VARIABLE: link.listen,
+        SECRET_VARIABLE: link.secret,
+        LOG_LEVEL_VARIABLE: log_level,
+    }
+
+
+def end_with_parent() -> None:
+    """Let this process be killed when the supervisor that has started it ends, however it ends.
+
+    The kernel does it at once (prctl(2), PR_SET_PDEATHSIG).
+    """
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != int(os.environ[PARENT_VARIABLE]):
+        raise SystemExit("the process that has started this one has ended")
 
 
 class Supervisor:
-    """Runs an application behind the gateway at `link`, and restarts it when it ends."""
+    """Runs a program with variables of its own, and restarts it when it ends."""
 
-    def __init__(self, application: Application, link: LinkConfig) -> None:
-        self._application = application
-        self._environment = {
-            **os.environ,
-            LINK_VARIABLE: link.listen,
-            SECRET_VARIABLE: link.secret,
-            LOG_LEVEL_VARIABLE: application.log_level,
-            PARENT_VARIABLE: str(os.getpid()),
-        }
+    def __init__(self, child: Child, environment: Mapping[str, str]) -> None:
+        self._child = child
+        self._environment = {**os.environ, PARENT_VARIABLE: str(os.getpid()), **environment}
         self._process: asyncio.subprocess.Process | None = None
         self._changed = asyncio.Event()
+        self._killed = False
+        """Whether the last end was asked for: it says nothing of the program."""
 
     async def run(self) -> None:
         """Keep it running until cancelled, which stops it."""
         async with asyncio.TaskGroup() as tasks:
-            if self._application.watched is not None:
-                tasks.create_task(self._watch(self._application.watched))
+            if self._child.watched is not None:
+                tasks.create_task(self._watch(self._child.watched))
             try:
                 await self._keep_running()
             finally:
@@ -75,22 +97,27 @@ class Supervisor:
         backoff = Backoff(_PAUSE_SECONDS_MIN, _PAUSE_SECONDS_MAX, _HEALTHY_SECONDS)
         while True:
             started = loop.time()
-            # A separate session: Ctrl-C goes to the gateway, which notifies the clients first.
+            # A separate session: Ctrl-C goes to this process, which stops the others in order.
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                *self._application.command,
+                *self._child.command,
                 env=self._environment,
                 start_new_session=True,
+                pass_fds=self._child.files,
             )
-            self._application.started(self._process.pid)
+            self._child.started(self._process.pid)
             code = await self._process.wait()
+            self._child.ended(code)
             if not self._changed.is_set() and (broken := self._broken()) is not None:
                 file, line, text = broken.filename, broken.lineno, broken.msg
                 _log.error("syntax error, waiting for a change", file=file, line=line, error=text)
                 await self._changed.wait()
             if not self._changed.is_set():
+                if self._killed:
+                    backoff.reset()
+                self._killed = False
                 pause = backoff.pause(1.0, loop.time() - started)
-                _log.warning("application exited", code=code, again_in_s=pause)
+                _log.warning(f"{self._child.name} exited", code=code, again_in_s=pause)
                 await self._wait(pause)
             if self._changed.is_set():  # perhaps it is mended now
                 self._changed.clear()
@@ -98,9 +125,9 @@ class Supervisor:
 
     def _broken(self) -> SyntaxError | None:
         """What is wrong with one of the files that are watched: no other start would be better."""
-        if self._application.watched is None:
+        if self._child.watched is None:
             return None
-        for file in sorted(_stamps(self._application.watched)):
+        for file in sorted(_stamps(self._child.watched)):
             try:
                 compile(file.read_bytes(), str(file), "exec", dont_inherit=True)
             except SyntaxError as error:
@@ -110,8 +137,13 @@ class Supervisor:
         return None
 
     def kill(self) -> None:
-        """End the running application at once, as a crash does; it is started again."""
+        """End the running program at once, as a crash does; it is started again."""
+        self._killed = True
         self._signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Ask the running program to end; it is started again unless `run` is cancelled."""
+        self._signal(signal.SIGTERM)
 
     async def _wait(self, seconds: float) -> None:
         """Wait, or until a file changes."""
@@ -126,7 +158,7 @@ class Supervisor:
             after = _stamps(folder)
             if after != before:
                 before = after
-                _log.info("file changed, restarting the application")
+                _log.info(f"file changed, restarting the {self._child.name}")
                 self._changed.set()
                 self._signal(signal.SIGTERM)
 

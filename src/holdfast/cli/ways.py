@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from holdfast.gateway.config import ListenerConfig
-from holdfast.gateway.gateway import Gateway
+from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.net.addresses import Address
 
 
-def ways(gateway: Gateway) -> Sequence[str]:
-    """A line for each way to connect: who connects, and the command or the address."""
-    listeners = zip(gateway.config.listener, gateway.addresses, strict=True)
+def ways(config: Config, addresses: Sequence[Address]) -> Sequence[str]:
+    """A line for each way to connect: who connects, and the command or the address.
+
+    `addresses` are those of the listeners, with the ports that they have.
+    """
+    listeners = zip(config.listener, addresses, strict=True)
     lines = (line for listener, address in listeners for line in _of(listener, address))
     return list(dict.fromkeys(lines))
 

@@ -115,10 +115,10 @@ async def asked(session: Session, package: str, value: Any) -> None:
         await session.store({"robot": True, "talks": False})
     elif package == control.DO and value.get("what") in control.ACTS:
         what = value["what"]
-        applied(session)  # before this process may be killed for it
+        applied(session)  # before this process or the gateway may be killed for it
         for robot in filter(is_robot, app.sessions.values()):
             await robot.data(control.DO, what)
-            if what != control.KILL:
+            if what in (control.TALK, control.STOP_TALKING):
                 await robot.store({"robot": True, "talks": what == control.TALK})
         for room in {room_of(other) for other in people()}:
             await tell_room(room)

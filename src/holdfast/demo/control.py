@@ -20,10 +20,11 @@ ROBOT: Final = "Demo.Robot"
 """The robot says who it is: `{"token"}`."""
 DO: Final = "Demo.Do"
 """A page asks for something, and the robot is told: `{"token", "what"}`."""
-KILL: Final = "kill the application"
+KILL_APPLICATION: Final = "kill the application"
+KILL_GATEWAY: Final = "kill the gateway"
 TALK: Final = "talk"
 STOP_TALKING: Final = "stop talking"
-ACTS: Final = (KILL, TALK, STOP_TALKING)
+ACTS: Final = (KILL_APPLICATION, KILL_GATEWAY, TALK, STOP_TALKING)
 
 
 def is_proven(value: Any) -> bool:

@@ -4,7 +4,7 @@ so a page can count what is missing and what came twice."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Final
 
@@ -20,11 +20,15 @@ _PAUSE_SECONDS: Final = 0.1
 class Robot:
     """The robot, which also carries out what the page asks for."""
 
-    def __init__(self, url: str, token: str, kill: Callable[[], None]) -> None:
+    def __init__(self, url: str, token: str, acts: Mapping[str, Callable[[], None]]) -> None:
         self._url = url
         self._token = token
-        self._kill = kill
         self._talks = asyncio.Event()
+        self._acts = {
+            control.TALK: self._talks.set,
+            control.STOP_TALKING: self._talks.clear,
+            **acts,
+        }
 
     async def run(self) -> None:
         """Be in the demo until cancelled, or until the session is closed."""
@@ -37,21 +41,13 @@ class Robot:
                         case Began():
                             self._introduce(client)
                         case Data(p=control.DO, d=value):
-                            self._do(msgspec.json.decode(value, type=str))
+                            self._acts[msgspec.json.decode(value, type=str)]()
                         case _:
                             pass
                 talking.cancel()
 
     def _introduce(self, client: Client) -> None:
         client.data(control.ROBOT, {"token": self._token})
-
-    def _do(self, what: str) -> None:
-        if what == control.KILL:
-            self._kill()
-        elif what == control.TALK:
-            self._talks.set()
-        else:
-            self._talks.clear()
 
     async def _talk(self, client: Client) -> None:
         try:

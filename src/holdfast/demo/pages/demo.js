@@ -85,6 +85,7 @@ export class Demo {
     });
     element("cut").addEventListener("click", () => Cable.cut(CUT_MS));
     element("kill").addEventListener("click", () => this.#ask("kill the application"));
+    element("kill-gateway").addEventListener("click", () => this.#ask("kill the gateway"));
     element("talk").addEventListener("click", () => this.#ask(this.#room.talks ? "stop talking" : "talk"));
     this.#begin();
   }

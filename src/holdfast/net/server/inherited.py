@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from typing import Final
 
 from holdfast.core.errors import ConfigurationError
@@ -21,14 +21,23 @@ _FDS_MAX: Final = 1024
 
 
 class Inherited:
-    """Listening sockets that the service manager has opened for this process.
+    """Listening sockets that the service manager, or another parent, has opened for this process.
 
     They are found by their addresses: a listener takes the one that is bound where
     it would bind itself. The rest are an error, because clients would wait in them.
     """
 
-    def __init__(self, environment: MutableMapping[str, str] = os.environ) -> None:
-        self._sockets = _sockets(environment)
+    def __init__(
+        self,
+        environment: MutableMapping[str, str] = os.environ,
+        descriptors: Sequence[int] | None = None,
+    ) -> None:
+        """Without `descriptors`, the environment tells of them.
+
+        Raises `ConfigurationError` for what is no listening socket.
+        """
+        given = _descriptors(environment)
+        self._sockets = _opened(given if descriptors is None else descriptors)
 
     def take(self, address: Address) -> list[socket.socket]:
         """The sockets that listen at `address`; they are the caller's from now on."""
@@ -52,15 +61,19 @@ class Inherited:
         self._sockets = []
 
 
-def _sockets(environment: MutableMapping[str, str]) -> list[socket.socket]:
+def _descriptors(environment: MutableMapping[str, str]) -> Sequence[int]:
     pid, count = environment.pop("LISTEN_PID", ""), environment.pop("LISTEN_FDS", "")
     environment.pop("LISTEN_FDNAMES", None)
     if not count or pid != str(os.getpid()):
-        return []
+        return ()
     if not count.isdigit() or int(count) > _FDS_MAX:
         raise ConfigurationError(f"LISTEN_FDS: expected a number up to {_FDS_MAX}, found {count!r}")
+    return range(_FIRST_FD, _FIRST_FD + int(count))
+
+
+def _opened(descriptors: Sequence[int]) -> list[socket.socket]:
     sockets: list[socket.socket] = []
-    for number in range(_FIRST_FD, _FIRST_FD + int(count)):
+    for number in descriptors:
         try:
             os.set_inheritable(number, False)
             sock = socket.socket(fileno=number)
