@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser
-from tests.gateway.clients import person_at
+from tests.gateway.clients import Person, person_at
 from tests.peers.chromium import ChatPage, chat_page
-from tests.peers.gateways import demo, process_in
+from tests.peers.gateways import demo, process_in, running
 from tests.peers.looks import fits, legible
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -159,3 +160,49 @@ async def test_a_name_is_free_when_its_holder_has_left(tmp_path: Path, name: str
         await first.sees("Goodbye.")
         second.types(name)
         await second.sees("You are in lobby.")
+
+
+LEFT = """
+from holdfast.demo import chat
+
+chat.NAME_SECONDS = {}
+chat.app.run()
+"""
+
+
+async def is_cut_off(watcher: Person, name: str) -> None:
+    """Wait until the chat knows that the client of `name` is away."""
+    how = ""
+    while how != "cut off":
+        watcher.types("/who")
+        await watcher.sees(f"{name:20} ")
+        how = (await watcher.line()).strip().removeprefix("lobby").strip()
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [(0.0, "You are in lobby."), (3600.0, "There was a Ann here until now.")],
+    ids=["free", "kept"],
+)
+async def test_a_name_is_free_when_its_holder_has_closed_its_connection(
+    tmp_path: Path, kept: float, said: str
+) -> None:
+    application = tmp_path / "application.py"
+    application.write_text(LEFT.format(kept))
+    async with running(application, tmp_path) as gateway, AsyncExitStack() as stack:
+
+        async def enters() -> Person:
+            return await stack.enter_async_context(person_at(gateway.ports["tcp"], telnet=False))
+
+        closed, lost, watcher, other = [await enters() for _ in range(4)]
+        for person, name in ((closed, "Ann"), (lost, "Bob"), (watcher, "Watcher")):
+            person.types(name)
+            await person.sees("You are in lobby.")
+        closed.writer.close()
+        lost.drop()
+        await is_cut_off(watcher, "Ann")
+        await is_cut_off(watcher, "Bob")
+        other.types("Bob")  # who may be back when there is a network again
+        await other.sees("There is a Bob here already.")
+        other.types("Ann")
+        await other.sees(said)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import time
 from functools import cache
+from math import ceil, inf
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from holdfast.sessions.stores.private import make_private
 HELP = "/join ROOM, /who, /tell NAME WORDS (to one person only), /history, /quit"
 LOBBY = "lobby"
 ROBOT = "robot"
+NAME_SECONDS = 20.0
+"""How long a name is kept for a client that has closed its connection: a page may be reloaded."""
 
 app = App("chat")
 
@@ -72,6 +76,8 @@ async def back(session: Session) -> None:
 @app.on_detach
 async def away(session: Session, reason: str) -> None:
     if named(session):
+        left = time.time() if reason == "client_left" else None  # else its network has failed
+        await session.store({"room": room_of(session), "left": left})
         await tell_room(room_of(session))
 
 
@@ -134,11 +140,18 @@ async def closed(session: Session, reason: str) -> None:
 
 
 async def introduce(session: Session, name: str) -> None:
+    holder = person(name)
+    wait = 0.0 if holder is None else free_in(holder)
     if not re.fullmatch(r"\w[\w-]{0,19}", name):
         await session.text("A name has up to 20 letters, digits and hyphens.")
-    elif name.lower() == ROBOT or any(other.user.lower() == name.lower() for other in people()):
+    elif name.lower() == ROBOT or wait == inf:
         await session.text(f"There is a {name} here already.")
+    elif wait > 0:
+        text = f"There was a {name} here until now. The name is free in {ceil(wait)} s."
+        await session.text(text)
     else:
+        if holder is not None:
+            await holder.close("client_left")
         await session.identify(name)
         await join(session, LOBBY)
         await session.text(HELP)
@@ -192,7 +205,7 @@ async def say_again(session: Session) -> None:
 
 async def tell(session: Session, rest: str) -> None:
     name, _, words = rest.partition(" ")
-    to = next((other for other in people() if other.user.lower() == name.lower()), None)
+    to = person(name)
     if to is None or not words:
         await session.text(f"There is no {name} here." if words else "/tell NAME WORDS")
         return
@@ -256,6 +269,17 @@ def named(session: Session) -> bool:
 
 def people() -> list[Session]:
     return [session for session in app.sessions.values() if named(session)]
+
+
+def person(name: str) -> Session | None:
+    return next((other for other in people() if other.user.lower() == name.lower()), None)
+
+
+def free_in(holder: Session) -> float:
+    """In how many seconds another client may have the name: never while its holder is here or has
+    lost its network."""
+    left = holder.stored.get("left")
+    return inf if holder.attached or left is None else left + NAME_SECONDS - time.time()
 
 
 def in_room(room: str) -> list[Session]:

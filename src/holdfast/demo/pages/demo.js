@@ -82,6 +82,7 @@ export class Demo {
     session.on("state", ({ name }) => this.#state(name));
     session.on("resumed", ({ to }) => {
       [this.#missed, this.#missedTo] = [0, to];
+      element("missed").textContent = "0"; // until they come
     });
     element("cut").addEventListener("click", () => Cable.cut(CUT_MS));
     element("kill").addEventListener("click", () => this.#ask("kill the application"));
