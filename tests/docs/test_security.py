@@ -29,6 +29,16 @@ def test_every_test_that_is_named_is_there() -> None:
     assert missing == []
 
 
+def test_every_recommendation_and_every_attack_names_a_test() -> None:
+    text = (DOCS / "security.md").read_text()
+    head = r"^\|[^|\n]+\|[^|\n]+\| test \|\n\|[-|]+\|\n"
+    tables = re.findall(head + r"((?:\|.*\n)+)", text, re.MULTILINE)
+    lines = [line for table in tables for line in table.splitlines()]
+    assert len(tables) == 2
+    assert len(lines) > 30
+    assert [line for line in lines if "::test_" not in line.rpartition(" | ")[2]] == []
+
+
 def _tests(path: Path) -> set[str]:
     return {
         node.name
