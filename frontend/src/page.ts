@@ -21,6 +21,7 @@ const THEMES = {
   },
 };
 const THEME = "holdfast.theme";
+const TITLE_CHARS_MAX = 200;
 const FONT_PIXELS = 14;
 const FONT_PIXELS_MIN = 6;
 const KEYS: Record<string, string> = {
@@ -251,7 +252,7 @@ term.onData((data) => {
 });
 term.onBinary((data) => link.typeBinary(data));
 term.onResize(({ cols, rows }) => link.resize(cols, rows));
-term.onTitleChange((title) => (document.title = title));
+term.onTitleChange((title) => (document.title = title.slice(0, TITLE_CHARS_MAX)));
 // A program may write to the clipboard of its user, not to that of a viewer, and read neither.
 term.parser.registerOscHandler(52, (data) => {
   const text = data.slice(data.indexOf(";") + 1);

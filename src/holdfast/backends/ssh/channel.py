@@ -10,8 +10,11 @@ import asyncssh
 from holdfast.backends.ssh.channel_data import DataSender
 from holdfast.backends.terminal.kind import Exit, Sink
 from holdfast.core.limits import TerminalLimits
+from holdfast.core.text import presentable
 from holdfast.net.transport.tcp_info import round_trip
 
+_SAID_CHARS_MAX: Final = 500
+"""Of what a server says, in what the user and the logs are told."""
 _SIGNALS: Final = frozenset({"INT", "TERM", "HUP", "KILL", "QUIT", "USR1", "USR2"})
 
 
@@ -37,14 +40,19 @@ class SshSession(asyncssh.SSHClientSession[bytes]):
         self._exit = Exit(status=status)
 
     def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
-        self._exit = Exit(signal=signal)
+        self._exit = Exit(signal=said(signal))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
-            self._exit = Exit(error=f"The connection to the server was lost: {exc}.")
+            self._exit = Exit(error=f"The connection to the server was lost: {said(exc)}.")
         elif self._exit == Exit():
             self._exit = Exit(error="The server has closed the connection.")
         self._sink.ended(self._exit, broken=isinstance(exc, asyncssh.ProtocolError))
+
+
+def said(what: object) -> str:
+    """What may hold words of the server, in one line without controls."""
+    return presentable(str(what), _SAID_CHARS_MAX)
 
 
 class SshChannel:

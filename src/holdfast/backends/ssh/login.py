@@ -16,6 +16,9 @@ from holdfast.core.text import presentable
 _PROMPT_CHARS_MAX: Final = 500
 _PROMPTS_MAX: Final = 16
 _ROUNDS_MAX: Final = 8
+_CHALLENGES_MAX: Final = 32
+"""In all rounds: one may have several, also without a question."""
+_BANNERS_MAX: Final = 32
 _PASSPHRASE: Final = Question("passphrase", "Passphrase of the key", echo=False)
 _PASSWORD: Final = Question("password", "Password", echo=False)
 _KEY: Final = Question("key", "Private key (leave it empty to log in in another way)", echo=False)
@@ -40,7 +43,7 @@ class Login(asyncssh.SSHClient):
         self._tries = tries_max
         self._passphrases_max = tries_max + 1  # the first time, without one
         self._keys_given = self._key_asked = False
-        self._rounds = 0
+        self._rounds = self._challenges = self._banners = 0
         self.host_key: asyncssh.SSHKey | None = None
         """The server's, once it was shown and is none of those that are known."""
         self.connected = False
@@ -56,6 +59,9 @@ class Login(asyncssh.SSHClient):
         return key in self._accepted
 
     def auth_banner_received(self, msg: str, lang: str) -> None:
+        self._banners += 1
+        if self._banners > _BANNERS_MAX:
+            raise asyncssh.ProtocolError(f"more than {_BANNERS_MAX} banners")
         for line in msg[:_PROMPT_CHARS_MAX].splitlines():
             self.dialogue.tell(presentable(line))
 
@@ -121,6 +127,9 @@ class Login(asyncssh.SSHClient):
     async def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> Sequence[str] | None:
+        self._challenges += 1
+        if self._challenges > _CHALLENGES_MAX:
+            raise asyncssh.ProtocolError(f"more than {_CHALLENGES_MAX} challenges")
         if len(prompts) > _PROMPTS_MAX:
             return None
         for line in (name, *instructions.splitlines()):

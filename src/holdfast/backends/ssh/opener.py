@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import asyncssh
+from asyncssh.packet import PacketDecodeError
 
 from holdfast.backends.ssh.algorithms import algorithms
-from holdfast.backends.ssh.channel import SshChannel, SshSession, close_connection
+from holdfast.backends.ssh.channel import SshChannel, SshSession, close_connection, said
 from holdfast.backends.ssh.config import SshOptions, TargetConfig
 from holdfast.backends.ssh.login import Login
 from holdfast.backends.ssh.targets import find_target, permitted
@@ -25,6 +26,8 @@ _ECHO_OFF: Final = {asyncssh.PTY_ECHO: 0}
 _USER_CHARS_MAX: Final = 64
 _PACKET_BYTES_MAX: Final = 32 * 1024
 _KEEPALIVES_MAX: Final = 3
+_FAILURES: Final = (TimeoutError, asyncssh.Error, OSError, PacketDecodeError)
+"""What asyncssh raises where the other end is the reason."""
 _YES: Final = frozenset({"yes", "y"})
 
 
@@ -215,7 +218,7 @@ class SshOpener:
             raise
         except asyncssh.PermissionDenied as error:
             raise self._denied(plan, login) from error
-        except (TimeoutError, asyncssh.Error, OSError) as error:
+        except _FAILURES as error:
             raise _failed(plan, error) from error
         finally:
             if not login.connected:
@@ -253,7 +256,7 @@ class SshOpener:
                 )
         except BaseException as error:
             await close_connection(connection, None, limits.closing_seconds_max)
-            if isinstance(error, TimeoutError | asyncssh.Error | OSError):
+            if isinstance(error, _FAILURES):
                 raise _failed(plan, error) from error
             raise
         assert isinstance(session, SshSession)
@@ -269,7 +272,7 @@ def _unreachable(plan: SshPlan, error: OSError) -> TerminalError:
 def _failed(plan: SshPlan, error: Exception) -> TerminalError:
     if isinstance(error, TimeoutError):
         return _fault("timeout", f"The login at {plan.target!r} took too long.")
-    return _fault("protocol", f"{plan.target!r} cannot be talked to: {error}.")
+    return _fault("protocol", f"{plan.target!r} cannot be talked to: {said(error)}.")
 
 
 def _fault(code: str, text: str) -> TerminalError:
