@@ -79,9 +79,7 @@ class Peer(NamedTuple):
 
 
 @contextlib.asynccontextmanager
-async def dialled(
-    port: int, tls: ssl.SSLContext | None = None, *, source: str = SOURCE, received_max: int = 0
-) -> Any:
+async def dialled(port: int, tls: ssl.SSLContext | None = None, *, received_max: int = 0) -> Any:
     """A connection from the attacker's address while the block runs; then it is reset.
 
     The kernel takes `received_max` bytes that are not read, if that is given.
@@ -90,7 +88,7 @@ async def dialled(
     try:
         if received_max:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, received_max)
-        sock.bind((source, 0))
+        sock.bind((SOURCE, 0))
         sock.setblocking(False)
         async with asyncio.timeout(_PATIENCE_SECONDS):
             await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
@@ -122,12 +120,9 @@ V1: Final = "Sec-WebSocket-Protocol: holdfast.v1"
 
 
 @contextlib.asynccontextmanager
-async def websocket(
-    target: Target, *fields: str, port: int = 0, source: str = SOURCE, received_max: int = 0
-) -> Any:
+async def websocket(target: Target, *fields: str, port: int = 0, received_max: int = 0) -> Any:
     """A WebSocket that is open, with these header fields in its request."""
-    dialling = dialled(port or target.ws, source=source, received_max=received_max)
-    async with dialling as peer:
+    async with dialled(port or target.ws, received_max=received_max) as peer:
         await peer.send(request(target, *fields, port=port))
         async with asyncio.timeout(_PATIENCE_SECONDS):
             head = await peer.reader.readuntil(b"\r\n\r\n")
