@@ -191,6 +191,27 @@ async def test_news_of_the_time_of_a_commit_belong_into_the_next(setting: Settin
     assert items(record) == [Text("b")]
 
 
+async def test_a_durable_session_is_stored_at_once_unless_others_are_expected(
+    setting: Setting,
+) -> None:
+    session = setting.session(Durability.DURABLE)
+    hurry = setting.journal._hurry
+    assert hurry.is_set
+    await setting.commit()
+    session.emit(Text("a"), MUST, 1.0)
+    assert hurry.is_set
+    for _ in range(2):
+        setting.journal.when_settled(lambda error: None)
+    commit = setting.journal.collect()
+    session.emit(Text("b"), MUST, 1.0)
+    assert not hurry.is_set
+    setting.journal.committed(commit, 0)
+    assert not hurry.is_set, "the two that were told are expected again"
+    for _ in range(2):
+        setting.journal.when_settled(lambda error: None)
+    assert hurry.is_set
+
+
 async def test_a_refused_commit_is_made_again_with_what_came_meanwhile(setting: Setting) -> None:
     session, gone = setting.session(), setting.session()
     await setting.commit()

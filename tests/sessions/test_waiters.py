@@ -29,7 +29,7 @@ class Setting:
         self.hurried.clear()
         for _ in range(meanwhile):
             self.waiters.add(ignore)
-        self.waiters.ended(len(told))
+        self.waiters.ended(len(told), urgent=meanwhile > 0)
 
 
 async def test_a_commit_for_the_first_begins_at_once() -> None:
@@ -76,7 +76,7 @@ async def test_after_a_refused_commit_only_those_who_came_meanwhile_count() -> N
     setting.hurried.clear()
     setting.waiters.add(ignore)
     setting.waiters.put_back(told)
-    setting.waiters.ended(0)
+    setting.waiters.ended(0, urgent=True)
     assert setting.hurried.is_set()
     assert len(setting.waiters) == 3
 
@@ -86,7 +86,7 @@ async def test_a_commit_that_begins_for_another_reason_ends_the_wait() -> None:
     setting.come(2)
     setting.commit(meanwhile=1)
     setting.waiters.take()
-    setting.waiters.ended(1)
+    setting.waiters.ended(1, urgent=False)
     later = asyncio.Event()  # set after the time of a timer that was left
     asyncio.get_running_loop().call_later(0.002, later.set)
     await later.wait()

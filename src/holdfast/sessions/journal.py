@@ -89,6 +89,8 @@ class Journal:
         self._hurry = TimedEvent()
         self._waiters = Waiters(self._hurry.set, limits.gather_seconds_max)
         self._stopping = False
+        self._urgent = False
+        """Whether the next commit is waited for."""
         self._in_flight = False
         """Whether a commit is with the store."""
         self._number = 0
@@ -103,7 +105,9 @@ class Journal:
         if not changed:
             self._wake.set()
         changed.append(session)
-        if session.durable or len(changed) == self._limits.commit_sessions_max:
+        if session.durable:
+            self._urge()
+        elif len(changed) == self._limits.commit_sessions_max:
             self._hurry.set()
 
     def extend(self, session: DurableState) -> None:
@@ -113,8 +117,17 @@ class Journal:
         if not extended:
             self._wake.set()
         extended.append(session)
-        if session.durable or len(extended) == self._limits.commit_sessions_max:
+        if session.durable:
+            self._urge()
+        elif len(extended) == self._limits.commit_sessions_max:
             self._hurry.set()
+
+    def _urge(self) -> None:
+        """Somebody waits for the next commit. Hot path."""
+        if not self._urgent:
+            self._urgent = True
+            if not self._in_flight:
+                self._waiters.gather()
 
     @property
     def degraded(self) -> bool:
@@ -197,6 +210,7 @@ class Journal:
         self._waiters.add(call)
         self._batch.sync = self._batch.sync or sync
         self._wake.set()
+        self._urgent = True
         if not self._in_flight:
             self._waiters.gather()
 
@@ -225,6 +239,7 @@ class Journal:
         waiting = self._waiters.take()
         self._wake.clear()
         self._hurry.clear()
+        self._urgent = False
         self._number += 1
         batch.number = self._number
         closed, self._closed = self._closed, []
@@ -256,7 +271,7 @@ class Journal:
     def committed(self, commit: Commit, size: int) -> None:
         """`commit` is durable; it added `size` bytes to the journal."""
         self._in_flight = False
-        self._waiters.ended(len(commit.waiting))
+        self._waiters.ended(len(commit.waiting), urgent=self._urgent)
         self._turn(None)
         self.commits += 1
         self.written_bytes += size
@@ -309,7 +324,7 @@ class Journal:
             set_aside=earlier.set_aside + later.set_aside,
         )
         self._waiters.put_back(commit.waiting)
-        self._waiters.ended(0)
+        self._waiters.ended(0, urgent=self._urgent)
         self._closed = commit.closed + self._closed
         self._wake.set()
 

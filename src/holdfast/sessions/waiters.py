@@ -54,17 +54,17 @@ class Waiters:
         self._waiting.append(call)
 
     def gather(self) -> None:
-        """Some wait, and a commit could begin: let it begin now, or soon."""
+        """A commit is waited for, and could begin: let it begin now, or soon."""
         if len(self._waiting) >= self._expected:
             self._hurry()
         elif self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._gather_seconds_max, self._hurry)
 
-    def ended(self, told: int) -> None:
-        """A commit has ended for which `told` have waited."""
+    def ended(self, told: int, *, urgent: bool) -> None:
+        """A commit has ended for which `told` have waited; `urgent` if the next is waited for."""
         self._expected = told + len(self._waiting)
-        if self._waiting:
+        if urgent:
             self.gather()
 
     def take(self) -> list[Settled]:
