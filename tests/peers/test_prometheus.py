@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from msgspec import structs
+from tests.backends.pty.running import OWN, SHELL
+from tests.backends.terminal.client import term_client
 from tests.backends.test_upstreams import LIMITS, at, bridged
 from tests.examples.dashboard import ALERTS, panels
 from tests.gateway.admin.asking import TOKEN, ask
@@ -20,15 +22,18 @@ from tests.net.helpers import patience
 from tests.peers.prometheus import Prometheus, prometheus, written
 from tests.programs import need
 
+from holdfast.backends import pty
 from holdfast.backends.link.server_config import LinkConfig
+from holdfast.backends.pty.config import PtyOptions
 from holdfast.core.items import MUST, Text
 from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.gateway import Gateway
+from holdfast.sessions.terminal import TerminalSession
 
-_CONNECTIONS_MAX: Final = 6
-_HELD: Final = 2
+_CONNECTIONS_MAX: Final = 7
+_HELD: Final = 3
 """Of those that stay while the panels are looked at."""
 UNIT_TESTS: Final = ALERTS.with_name("alerts.test.yml")
 
@@ -61,12 +66,17 @@ def configured(folder: Path, it: Mud) -> Config:
     """A gateway with a client of every kind, an application and an upstream."""
     connection = structs.replace(LIMITS.connection, connections_max=_CONNECTIONS_MAX)
     link = structs.replace(LIMITS.link, heartbeat_seconds_max=1.0)
-    limits: Limits = structs.replace(LIMITS, connection=connection, link=link)
+    terminal = structs.replace(LIMITS.terminal, terminals_max=1)
+    limits: Limits = structs.replace(LIMITS, connection=connection, link=link, terminal=terminal)
     config = bridged(folder, at(it), urls=(TCP,), limits=limits)
     (folder / "admin.token").write_text(TOKEN)
     return structs.replace(
         config,
-        listener=(*config.listener, ListenerConfig(url=WS)),
+        listener=(
+            *config.listener,
+            ListenerConfig(url=WS),
+            ListenerConfig(url=WS, backend=pty.Config(PtyOptions(command=SHELL, user=OWN))),
+        ),
         link=LinkConfig(listen=f"unix:{folder / 'link'}"),
         admin=AdminConfig(listen="tcp://127.0.0.1:0", token_file=str(folder / "admin.token")),
     )
@@ -75,7 +85,17 @@ def configured(folder: Path, it: Mud) -> Config:
 @asynccontextmanager
 async def under_load(gateway: Gateway, it: Mud) -> AsyncIterator[None]:
     """Clients who come, type, are turned away, are closed, and come back too late."""
-    async with person(gateway, "tcp") as player, v1(gateway) as visitor:
+    shell = gateway.addresses[-1].port
+    async with (
+        person(gateway, "tcp") as player,
+        v1(gateway) as visitor,
+        term_client(shell) as terminal,
+    ):
+        await terminal.told("opened")
+        await terminal.types("echo $((6 * 7))\n")
+        await terminal.sees("42")
+        async with term_client(shell) as one_more:
+            await one_more.ends()
         await player.shown_code()
         visit = await it.visit()
         player.types("look")
@@ -102,7 +122,8 @@ async def go_on(gateway: Gateway, token: str) -> None:
     """Send output to everybody and let a client come back, again and again."""
     while True:
         for session in list(gateway.manager.sessions.values()):
-            session.emit(Text("The fountain is still without water."), MUST, gateway.clock())
+            if not isinstance(session, TerminalSession):
+                session.emit(Text("The fountain is still without water."), MUST, gateway.clock())
         async with v1(gateway, token=token, epoch="of old", last=0) as again:
             token = (await again.expect("reset"))["token"]
         await asyncio.sleep(0.1)
