@@ -250,6 +250,33 @@ async def test_a_program_writes_to_the_clipboard_of_its_user_alone(browser: Brow
             assert await viewer.page.evaluate("window.copies") == []
 
 
+async def test_what_a_program_puts_out_tricks_no_page(browser: Browser) -> None:
+    """It cannot read the clipboard, the title or the window, size it or open anything in it."""
+    async with serving(shell()) as gateway, page_of(browser, gateway) as page:
+        opened: list[str] = []
+        page.page.on("dialog", lambda dialog: opened.append(dialog.message))
+        page.page.on("popup", lambda popup: opened.append(popup.url))
+        await page.sees("$")
+        size = "[holdfastTerminal.cols, holdfastTerminal.rows]"
+        before = await page.page.evaluate(size)
+        # The last asks for the state, which is answered: behind the answers to what is before it.
+        await page.enters(
+            r"printf '\033[21t\033[14t\033[8;5;5t\033]52;c;?\007\033[5n'; read -rsd n x;"
+            r""" printf 'answered <%q>\n' "$x" """
+        )
+        await page.sees(r"answered <$'\E[0'>")
+        assert await page.page.evaluate(size) == before
+        await page.enters(r"""printf "\033]0;$(printf 'T%.0s' {1..5000})\007TITL"; echo ED""")
+        await page.sees("TITLED")
+        assert await page.page.title() == "T" * 200
+        await page.enters(r"printf '\033]8;;javascript:alert(1)\007%s\033]8;;\007\n' CLICK''ME")
+        await page.sees("CLICKME")
+        await page.page.locator(".xterm-rows").get_by_text("CLICKME").last.click(force=True)
+        await page.enters("echo DO''NE")
+        await page.sees("DONE")
+        assert opened == []
+
+
 async def test_a_link_that_is_asked_for_while_offline_is_asked_for_again(browser: Browser) -> None:
     async with serving(shell()) as gateway, page_of(browser, gateway) as owner:
         await owner.sees("$")
