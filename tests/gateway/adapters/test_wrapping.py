@@ -33,6 +33,10 @@ ROWS: dict[str, tuple[str, str]] = {
         f"{'x' * 19}{RED}xy{PLAIN}z",
         f"{'x' * 19}{RED}x\ny{PLAIN}z",
     ),
+    "nothing of the gateway": (f"{'x' * 20} *** Welcome", f"{'x' * 20}\n *** Welcome"),
+    "nor in a word": (f"{'x' * 20}*** Hi", f"{'x' * 20}\n *** Hi"),
+    "nor behind a colour": (f"{'x' * 20}{RED}*** Hi", f"{'x' * 20}{RED}\n *** Hi"),
+    "the gateway's own": ("*** Welcome back, Ann, here.", "*** Welcome back,\nAnn, here."),
     "a colour at a break": (f"one two three four {RED}five", f"one two three four\n{RED}five"),
 }
 

@@ -1,7 +1,8 @@
 """Lines that are wrapped at a width, by how wide their characters are.
 
 A line is broken at a space, or inside a word that is wider than a line. Control sequences take no
-width and are never broken. Hot path: a short line of ASCII is not looked at.
+width and are never broken. No line that begins behind a break can be taken for the gateway's own,
+even if it gets wider than the others for that. Hot path: a short line of ASCII is not looked at.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Final
 
 from holdfast.core.display_width import clusters
 from holdfast.gateway.adapters.ansi import SEQUENCE
+from holdfast.gateway.adapters.shown import unforged
 
 _WIDTH_MIN: Final = 20
 """Text for narrower terminals is not wrapped."""
@@ -20,7 +22,14 @@ def wrap(text: str, width: int) -> str:
     """`text` with no line wider than `width`; as it is for a terminal narrower than 20 columns."""
     if width < _WIDTH_MIN or (len(text) <= width and text.isascii()):
         return text
-    return "\n".join(piece for line in text.split("\n") for piece in _pieces(line, width))
+    return "\n".join(piece for line in text.split("\n") for piece in _unforged(line, width))
+
+
+def _unforged(line: str, width: int) -> Iterator[str]:
+    """The lines that one line becomes; only the first may be the gateway's own."""
+    pieces = _pieces(line, width)
+    yield next(pieces)
+    yield from map(unforged, pieces)
 
 
 def _pieces(line: str, width: int) -> Iterator[str]:
