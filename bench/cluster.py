@@ -82,6 +82,7 @@ async def fill(url: str, count: int) -> None:
             batch = Batch(number, rows=[stored_row(sid) for sid in sids] if n == 1 else [])
             batch.records = [(sid, said(number, sid, n, "x" * 64).records[0][1]) for sid in sids]
             await store.commit(batch)
+            await store.beat()
     print("filled", flush=True)
     while True:
         await store.beat()
@@ -122,7 +123,7 @@ async def recovery(cluster: Cluster, count: int) -> Row:
         victim.kill()
         began = time.monotonic()
         await victim.wait()
-        await heir.until("holdfast_sessions_adopted_total", count, 0.02)
+        await heir.until("holdfast_sessions_adopted_total", count)
         seconds = time.monotonic() - began
         used = harness.cpu_seconds(heir.gateway.pid) - used
     return {

@@ -161,14 +161,14 @@ class Programs:
         self._application.terminate()
         self._application.wait()
 
-    async def until(self, name: str, value: float, pause: float = 0.1) -> None:
+    async def until(self, name: str, value: float) -> None:
         """Wait until a metric has this value."""
         async with asyncio.timeout(120):
             while True:
                 with suppress(OSError):  # the operator's listener opens last
                     if await self.metric(name) >= value:
                         return
-                await asyncio.sleep(pause)
+                await asyncio.sleep(0.1)
 
     async def metric(self, name: str) -> float:
         """The sum of the samples of one metric."""

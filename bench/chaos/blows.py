@@ -133,13 +133,17 @@ class Stage:
     async def _kill_node(self, node: int) -> None:
         """Kill one of several gateways, and wait until it is there again."""
         victim, seen = self.gateways[node], len(self.kills) % 2 == 0
+        await self._up(victim)  # it may have ended by itself
         if not seen:
             assert self._database is not None
             await self._database.hide(programs.node_name(node))
         self.kills.append(Kill(time.monotonic(), seen))
         await victim.kill()
+        await self._up(victim)
+
+    async def _up(self, program: Program) -> None:
         async with asyncio.timeout(_UP_SECONDS_MAX):
-            await victim.up.wait()
+            await program.up.wait()
 
     async def _supervise(self, program: Program) -> None:
         """Start it again whenever it ends."""
@@ -147,6 +151,7 @@ class Stage:
             await program.ended()
             if self._closing:
                 return
+            program.up.clear()
             self.restarts += program in self.gateways
             await self._start(program)
 

@@ -201,6 +201,18 @@ async def test_a_session_that_comes_back_at_once_goes_on() -> None:
         assert [text for _, text in said(it.a)] == ["three"]
 
 
+async def test_a_session_is_at_the_node_that_welcomes_it() -> None:
+    async with moving() as it:
+        await it.session.text("one")
+        it.app.dispatcher.unlink(it.a)
+        it.adopted(it.b)
+        assert it.session.outgoing is it.a.outgoing, "what was said at the first one is not stored"
+        it.app.dispatcher.welcome([m.SessionInfo("s", "active")], it.a)
+        assert it.session.node is it.a
+        await it.session.text("two")
+        assert [text for _, text in said(it.a)] == ["one", "two"]
+
+
 async def test_events_of_a_node_that_has_not_the_session_are_ignored() -> None:
     async with moving() as it:
         it.gate.clear()

@@ -146,7 +146,7 @@ class Dispatcher:
         """A link begins with these sessions: report those that changed to the application."""
         for info in infos:
             session = self.sessions.get(info.sid)
-            if session is not None and session.outgoing is not node.outgoing:
+            if session is not None and (session.node, session.outgoing) != (node, node.outgoing):
                 self.moves.enters(session, m.Adopted(info), node)
             self._tell_changes(info, node)
 
