@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 import pytest_asyncio
 from msgspec import structs
 from tests.cli.process import program
-from tests.gateway.admin.asking import administered, told
+from tests.cli.test_admin import run
+from tests.gateway.admin.asking import administered, ask, told
 from tests.gateway.clients import person, v1, v1_at
 from tests.gateway.relay import relay_to
 from tests.gateway.running import SECONDS, TCP, eventually, serving
@@ -26,8 +28,9 @@ from holdfast.gateway.environment import Environment
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.store_config import StoreConfig
 from holdfast.sessions.session import Session
-from holdfast.sessions.stores.base import StoreError, StoreFencedError
+from holdfast.sessions.stores.base import OtherRun, StoreError, StoreFencedError
 from holdfast.sessions.stores.postgres.store import PostgresStore
+from holdfast.sessions.tokens import split_token
 
 Durability = Literal["fast", "durable"]
 
@@ -119,7 +122,7 @@ async def test_a_session_that_cannot_move_keeps_its_token(place: Place) -> None:
     async with serving(first_config) as first, serving(second_config) as second:
         hello = await said_one(first)
         moves = first.backends.named("echo").moves
-        moves.may_move = lambda session: None  # type: ignore[method-assign]
+        moves.stays = True  # type: ignore[misc]
         async with v1(second, **hello) as client:
             assert (await client.closed())[0] == 4506
         await goes_on(first, hello)
@@ -183,9 +186,82 @@ async def test_a_session_that_could_not_be_given_stays(
 
 
 async def test_a_gateway_that_ends_leaves_its_sessions_to_the_others(place: Place) -> None:
+    """Those that have not moved before."""
+    hurried = LIMITS.but(drain={"moves_seconds_max": 1e-9})
     async with serving(place.config(node="b")) as second:
-        async with serving(place.config(node="a")) as first:
+        async with serving(place.config(node="a", limits=hurried)) as first:
             hello = await said_one(first)
+        await goes_on(second, hello)
+        assert second.manager.counts.adopted == 1
+
+
+async def test_a_gateway_that_stops_moves_its_sessions_to_the_others_first(place: Place) -> None:
+    """In parts, before it lets go of any. Clients that are connected are told to come back."""
+    slow = LIMITS.but(drain={"moves_per_second_max": 40.0, "moves_seconds_max": SECONDS})
+    async with serving(place.config(node="b")) as second, serving(place.config(node="c")) as third:
+        async with serving(place.config(node="a", limits=slow)) as first:
+            assert first._cluster is not None
+            waiting = [await said_one(first) for _ in range(9)]
+            async with v1(first) as client:
+                welcome = await client.expect("welcome")
+                await client.say("cmd", c=1, d="one")
+                await client.expect("text")
+                await acknowledged(client)
+                await eventually(lambda: sum(run.accepts for run in others_of(first)) == 2)
+                first.stop()
+                assert (await client.closed())[0] == 1012
+            waiting.append({"token": welcome["token"], "epoch": welcome["epoch"], "last": 0})
+            assert first._running, "it still serves, until all have moved"
+            await eventually(lambda: not first.manager.total)
+        others = [second, third]
+        assert first.manager.counts.moved_out == 10
+        assert [each.manager.counts.moved_in for each in others] == [5, 5]
+        assert [each.manager.counts.adopted for each in others] == [0, 0]
+        for number, hello in enumerate(waiting):
+            await goes_on(others[number % 2], hello)
+
+
+def others_of(gateway: Gateway) -> Sequence[OtherRun]:
+    assert gateway._cluster is not None
+    return gateway._cluster.runs
+
+
+async def test_a_gateway_that_stops_waits_for_a_session_that_is_busy(place: Place) -> None:
+    patient = LIMITS.but(drain={"moves_seconds_max": SECONDS})
+    async with serving(place.config(node="b")) as second:
+        async with serving(place.config(node="a", limits=patient)) as first:
+            hello = await said_one(first)
+            await eventually(lambda: any(run.accepts for run in others_of(first)))
+            moves, asked = first.backends.named("echo").moves, asyncio.Event()
+
+            def busy(session: Session) -> bool:
+                asked.set()
+                return False
+
+            moves.may_move = busy  # type: ignore[method-assign]
+            first.stop()
+            await asked.wait()
+            moves.may_move = lambda session: True  # type: ignore[method-assign]
+        assert second.manager.counts.moved_in == 1
+        await goes_on(second, hello)
+
+
+async def test_a_second_signal_ends_the_moves(place: Place) -> None:
+    patient = LIMITS.but(drain={"moves_seconds_max": SECONDS})
+    async with serving(place.config(node="b")) as second:
+        async with serving(place.config(node="a", limits=patient)) as first:
+            hello = await said_one(first)
+            await eventually(lambda: any(run.accepts for run in others_of(first)))
+            moves, asked = first.backends.named("echo").moves, asyncio.Event()
+
+            def busy(session: Session) -> bool:
+                asked.set()
+                return False
+
+            moves.may_move = busy  # type: ignore[method-assign]
+            first.stop()
+            await asked.wait()
+            first.stop()
         await goes_on(second, hello)
         assert second.manager.counts.adopted == 1
 
@@ -383,3 +459,59 @@ async def test_the_nodes_are_listed(place: Place) -> None:
                 assert all(one["host"] and one["since"] > 0 for one in items)
         (item,) = (await told(gateway, "/api/nodes"))["items"]
         assert item["name"] == "a"
+
+
+async def test_the_sessions_of_all_nodes_are_listed_and_ended_at_any_of_them(place: Place) -> None:
+    first, second = (administered(place.config(node=node)) for node in "ab")
+    async with serving(first) as one, serving(second) as other, v1(other) as remote:
+        await said_one(one)
+        welcome = await remote.expect("welcome")
+        away = await said_one(other)
+        await eventually(lambda: one.journal.idle and other.journal.idle)
+        sids = [split_token(hello["token"])[0] for hello in (welcome, away)]  # type: ignore[index]
+        everywhere = await told(one, "/api/sessions?nodes=all")
+        items = everywhere["items"]
+        assert {item["sid"] for item in items if item["node"] == "b"} == set(sids)
+        assert [item["sid"] for item in items] == sorted(item["sid"] for item in items)
+        assert (len(items), everywhere["total"], everywhere["next"]) == (3, 3, None)
+        page = await told(one, "/api/sessions?nodes=all&limit=2")
+        assert (page["items"], page["next"]) == (items[:2], items[1]["sid"])
+        page = await told(one, f"/api/sessions?nodes=all&limit=2&after={page['next']}")
+        assert (page["items"], page["next"]) == (items[2:], None)
+        waiting = await told(one, "/api/sessions?nodes=all&state=detached_active")
+        assert {item["sid"] for item in waiting["items"] if item["node"] == "b"} == {sids[1]}
+        assert (await ask(one, "/api/sessions?nodes=b")).status == 400
+        for path in (f"/api/sessions/{sids[0]}", f"/api/sessions/{sids[0]}/explain"):
+            missing = await ask(one, path)
+            assert missing.status == 404
+            assert b"node 'b' has it" in missing.body
+
+        code, out, err = await run("sessions", "--all-nodes", "--admin", str(one.admin_address))
+        assert (code, err) == (0, "")
+        assert sorted(json.loads(line)["node"] for line in out.splitlines()) == ["a", "b", "b"]
+        code, out, err = await run("kick", *sids, "--admin", str(one.admin_address))
+        assert (code, out.splitlines()) == (0, [f"{sid}: kicked" for sid in sids])
+        assert (await remote.closed())[0] == 4002
+        assert other.manager.total == 0
+        assert await place.run("SELECT * FROM holdfast.end_request") == []
+        assert (await ask(one, f"/api/sessions/{sids[0]}", "DELETE")).status == 404
+
+
+async def test_a_session_of_a_node_that_does_not_answer_is_not_ended(place: Place) -> None:
+    """The operator is told which node that is."""
+    hasty = LIMITS.but(store={"claim_seconds_max": 0.2})
+    first = administered(place.config(node="a", limits=hasty))
+    async with serving(first) as one, serving(place.config(node="b", limits=PATIENT)) as other:
+        hello = await said_one(other)
+        sid = split_token(hello["token"])[0]  # type: ignore[index]
+
+        async def deaf() -> list[str]:
+            return []
+
+        assert other._cluster is not None
+        other._cluster._neighbours.ends = deaf  # type: ignore[method-assign]
+        refused = await ask(one, f"/api/sessions/{sid}", "DELETE")
+        assert refused.status == 504
+        assert b"node 'b' has the session, and has not ended it in 0.2 seconds" in refused.body
+        assert await place.run("SELECT * FROM holdfast.end_request") == []
+        await goes_on(other, hello)

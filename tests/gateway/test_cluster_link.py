@@ -18,12 +18,14 @@ from tests.cli.test_admin import run
 from tests.gateway.admin.asking import administered
 from tests.gateway.clients import v1, v1_at
 from tests.gateway.running import SECONDS, WS, acting, configured, eventually, serving
+from tests.gateway.test_cluster import others_of
 from tests.gateway.test_metrics import scraped
-from tests.gateway.test_postgresql import LIMITS
+from tests.gateway.test_postgresql import LIMITS, acknowledged
 from tests.ports import free_port
 from tests.postgresql import Cluster
 
 from holdfast.app import App, Session
+from holdfast.backends.link.server_config import LinkConfig
 from holdfast.gateway.config import Config
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.store_config import StoreConfig
@@ -39,7 +41,7 @@ class Chat:
         self.called: list[str] = []
         self.heard: list[str] = []
         self.url = url
-        self._folder = folder
+        self.folder = folder
         for name in ("open", "adopt", "move", "close"):
             getattr(self.app, f"on_{name}")(self._noting(name))
 
@@ -60,7 +62,7 @@ class Chat:
         return session
 
     def config(self, node: str, durability: Literal["fast", "durable"] = "fast") -> Config:
-        folder = self._folder / node
+        folder = self.folder / node
         folder.mkdir(exist_ok=True)
         config = configured(folder, [WS], durability=durability, limits=LIMITS)
         return structs.replace(config, node=node, store=StoreConfig(url=self.url))
@@ -116,7 +118,8 @@ async def test_an_application_goes_on_with_the_sessions_of_a_gateway_that_has_en
     chat: Chat,
 ) -> None:
     async with serving(administered(chat.config("b"))) as second, chat.at(second):
-        async with serving(chat.config("a")) as first:
+        hurried = LIMITS.but(drain={"moves_seconds_max": 1e-9})
+        async with serving(structs.replace(chat.config("a"), limits=hurried)) as first:
             await chat.until_linked("a", "b")
             async with v1(first) as client:
                 welcome = await client.expect("welcome")
@@ -253,3 +256,61 @@ async def test_what_a_killed_gateway_had_not_stored_is_said_at_the_one_that_has_
         assert chat.heard == ["one", "two"]
         assert chat.session is session
         assert chat.called == ["open"]
+
+
+async def test_sessions_of_a_gateway_that_stops_go_to_one_with_their_application(
+    chat: Chat,
+) -> None:
+    """They are served on, by the same instance, before their clients are back."""
+    patient = LIMITS.but(drain={"moves_seconds_max": SECONDS})
+    other = structs.replace(chat.config("c"), link=LinkConfig())
+    async with (
+        serving(chat.config("b")) as second,
+        serving(other) as third,
+        chat.at(second),
+    ):
+        async with serving(structs.replace(chat.config("a"), limits=patient)) as first:
+            await chat.until_linked("a", "b")
+            async with v1(first) as client:
+                welcome = await client.expect("welcome")
+                await client.say("cmd", c=1, d="one")
+                await client.texts("re: one")
+                session = chat.session
+                await eventually(lambda: sum(run.accepts for run in others_of(first)) == 2)
+                await eventually(lambda: sum(bool(run.apps) for run in others_of(first)) == 1)
+                first.stop()
+                assert (await client.closed())[0] == 1012
+            await eventually(lambda: session.node.name == "b")
+            await session.text("while away")
+        assert (second.manager.counts.moved_in, third.manager.counts.moved_in) == (1, 0)
+        hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 1}
+        async with v1(second, **hello) as client:
+            await client.expect("resumed")
+            await client.say("cmd", c=2, d="two")
+            found = await client.texts("re: two")
+            assert [text for _, text in found] == ["while away", "re: two"]
+        assert chat.called == ["open"]
+
+
+async def test_sessions_go_to_a_gateway_that_has_their_application(chat: Chat) -> None:
+    """One that the application cannot reach tells their clients to go there."""
+    hasty = LIMITS.but(store={"unlinked_seconds_max": 0.2})
+    alone = structs.replace(chat.config("b"), link=LinkConfig(), limits=hasty)
+    async with serving(chat.config("a")) as first:
+        earlier = Chat(chat.url, chat.folder)
+        async with earlier.at(first):
+            await earlier.until_linked("a")  # so that it is known who may enter
+        await eventually(lambda: first.journal.idle)
+        async with serving(alone) as second, v1(second) as client, chat.at(first):
+            welcome = await client.expect("welcome")
+            await client.say("cmd", c=1, d="one")
+            await acknowledged(client)
+            assert (await client.closed())[0] == 4506
+            hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0}
+            async with v1(second, **hello) as client:
+                assert (await client.closed())[0] == 4506  # it would have to wait here
+            async with v1(first, **hello) as client:
+                await client.expect("resumed")
+                await client.texts("re: one")
+        assert chat.called == ["open"]
+        assert chat.heard == ["one"]

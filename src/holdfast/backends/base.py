@@ -108,8 +108,16 @@ class Moves:
     """How the sessions of a backend move from one node to another: freely, without anybody who has
     to be told."""
 
-    def may_move(self, session: Session) -> bool | None:
-        """Whether another node may have the session: `False` if not now, `None` if never."""
+    stays: ClassVar[bool] = False
+    """Whether no session moves: each has something of this process behind it."""
+
+    @property
+    def served(self) -> bool | None:
+        """Whether an application is linked here that serves the sessions; `None`: none has to."""
+        return None
+
+    def may_move(self, session: Session) -> bool:
+        """Whether another node may have the session now."""
         return True
 
     async def prepare(self, sessions: Sequence[Session]) -> None:

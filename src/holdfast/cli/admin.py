@@ -85,6 +85,10 @@ def sessions(
     address: Annotated[str, typer.Option(help="Of clients at this IP address.")] = "",
     search: Search = "",
     limit: Limit = 100,
+    all_nodes: Annotated[
+        bool,
+        typer.Option("--all-nodes", help="Of all gateways on the same PostgreSQL database."),
+    ] = False,
     admin: Admin = "",
     token_file: TokenFile = None,
     ca: Ca = None,
@@ -92,21 +96,25 @@ def sessions(
 ) -> None:
     """List the sessions of a running gateway, oldest first.
 
+    Those of other gateways are listed as they are stored: sessions that are only in memory are
+    listed at their own gateway.
+
     Examples:
 
         holdfast sessions
 
         holdfast sessions --state detached_active --user ada --json
 
-        holdfast sessions --admin unix:/run/holdfast/admin.sock
+        holdfast sessions --all-nodes --admin unix:/run/holdfast/admin.sock
     """
     wanted = {
         "state": state, "user": user, "app": app, "protocol": protocol, "address": address,
-        "search": search,
+        "search": search, "nodes": "all" if all_nodes else "",
     }  # fmt: skip
+    columns = {**_NODE, **_SESSION_COLUMNS} if all_nodes else _SESSION_COLUMNS
     with reported():
         where = find(admin, token_file, ca)
-        _show(_list(where, "/api/sessions", wanted, limit), _SESSION_COLUMNS, as_json)
+        _show(_list(where, "/api/sessions", wanted, limit), columns, as_json)
 
 
 def connections(
@@ -167,6 +175,8 @@ def kick(
     ca: Ca = None,
 ) -> None:
     """Close sessions, or close connections and keep their sessions.
+
+    A session of another gateway on the same PostgreSQL database is ended there.
 
     Examples:
 
@@ -331,6 +341,11 @@ def _duration(seconds: int) -> str:
     return f"{seconds} s"
 
 
+def _kept(row: dict[str, Any]) -> str:
+    return f"{row['window_messages']} out, {row['queue_messages']} in"
+
+
+_NODE: _Columns = {"node": lambda row: row["node"]}
 _SESSION_COLUMNS: _Columns = {
     "session": lambda row: row["sid"],
     "state": lambda row: row["state"],
@@ -339,8 +354,8 @@ _SESSION_COLUMNS: _Columns = {
     "client": lambda row: f"{row['protocol']} {row['address']}",
     "age": lambda row: _age(row["created"]),
     "away": lambda row: _age(row["detached"]) if row["detached"] else "",
-    "ends in": lambda row: _left(row["expires"]) if row["expires"] else "",
-    "kept": lambda row: f"{row['window_messages']} out, {row['queue_messages']} in",
+    "ends in": lambda row: _left(row["expires"]) if row.get("expires") else "",
+    "kept": lambda row: _kept(row) if "window_messages" in row else "",
 }
 _NODE_COLUMNS: _Columns = {
     "node": lambda row: row["name"],

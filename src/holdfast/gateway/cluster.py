@@ -9,12 +9,16 @@ from typing import Final, NamedTuple
 from holdfast.backends.link.server import LinkServer
 from holdfast.backends.registry import Backends
 from holdfast.core.clock import Clock
+from holdfast.core.errors import Reason
 from holdfast.gateway.context import Context
+from holdfast.gateway.moving_away import MovingAway
 from holdfast.link.messages import NodeAddress
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.sessions.fetching import Fetching
 from holdfast.sessions.giving import Giving
 from holdfast.sessions.membership import Membership
+from holdfast.sessions.offering import Offering
+from holdfast.sessions.population import app_of
 from holdfast.sessions.records import Head, Stored
 from holdfast.sessions.stores.base import Neighbours, OtherRun, Store, StoreError, StoreFencedError
 
@@ -58,10 +62,14 @@ class Cluster:
         self._own: Sequence[NodeAddress] = ()
         self._untold: dict[str, list[str]] = {}
         """By application: sessions of other gateways, of which its backend is still to be told."""
+        self._link = ""
+        self._stays = True
+        """Whether this gateway is not about to stop."""
+        self._announced: tuple[list[str], bool] | None = None
         self._node = node
         self._applications = applications
         self._neighbours = neighbours
-        self._limits = limits
+        self._look_seconds = limits.beat_seconds_max / _LOOKS
         self._manager = manager
         self._backends = backends
         self._clock = clock = context.wall
@@ -74,26 +82,48 @@ class Cluster:
             lambda head: backends.named(head.app),
             clock,
             self._moved_in,
+            lambda row: row.app not in self._away.unserved,
         )
         self._giving = Giving(
             neighbours,
             limits,
             manager,
             journal,
-            lambda session: backends.named(session.row.app).moves,
+            lambda session: backends.named(app_of(session)).moves,
             clock,
         )
+
+        offering = Offering(neighbours, limits, self._giving, context.runtime.loop.time)
+        self._away = MovingAway(offering, manager, backends, context.limits, lambda: self.runs)
 
     def status(self) -> ClusterStatus:
         """How it stands with the other gateways now."""
         return ClusterStatus(len(self.runs) + 1, self.membership.sign_age())
 
     async def announce(self, link: str) -> None:
-        """Let applications that are linked elsewhere find this gateway at `link`."""
+        """Let applications that are linked elsewhere find this gateway at `link`, and let others
+        offer it sessions."""
         self._applications.run = self._neighbours.run
         self._own = [NodeAddress(self._node, link)] if link else []
         self._applications.announce(self._own)
-        await self._neighbours.announce(link)
+        self._link, self._stays = link, True
+        await self._announce()
+
+    async def leave(self, aborted: asyncio.Event) -> None:
+        """This gateway is about to stop: move its sessions to the others."""
+        self._stays = False
+        try:
+            await self._announce()
+        except StoreError as error:
+            _log.warning("the other gateways are not told of the stop", error=str(error))
+        await self._away.all(aborted)
+
+    async def _announce(self) -> None:
+        """Tell the others what this gateway has for sessions, if that is new."""
+        standing = self._away.linked, self._stays
+        if standing != self._announced:
+            await self._neighbours.announce(self._link, standing[0], accepts=standing[1])
+            self._announced = standing
 
     async def serve(self) -> None:
         """Take the sessions of gateways that end, and exchange sessions with those that live."""
@@ -101,7 +131,7 @@ class Cluster:
             tasks.create_task(self.fetching.run())
             tasks.create_task(self._giving.run())
             while True:
-                await asyncio.sleep(self._limits.beat_seconds_max / _LOOKS)
+                await asyncio.sleep(self._look_seconds)
                 try:
                     await self._tell_backends()
                     await self._look()
@@ -116,10 +146,24 @@ class Cluster:
         self.runs = others.runs
         named = [NodeAddress(run.node, run.link) for run in others.runs if run.link]
         self._applications.announce([*self._own, *named])
+        for sid in await self._neighbours.ends():
+            await self._end(sid)
+        if not self._stays:
+            return  # nothing comes here any more
+        await self._announce()
+        await self.fetching.accept()
+        await self._away.look(self._look_seconds)
         if others.adoptable and self.membership.lasts():
             stored = await self._neighbours.adopt()
             if stored is not None:
                 await self._adopt(stored)
+
+    async def _end(self, sid: str) -> None:
+        """An operator at another gateway has ended a session."""
+        session = self._manager.find(sid)
+        if session is not None:  # otherwise it is just coming
+            self._manager.end(session, Reason.KICKED)
+            await self._neighbours.forget_end(sid)
 
     async def _adopt(self, stored: Stored) -> None:
         """Register the sessions of a gateway that has ended."""

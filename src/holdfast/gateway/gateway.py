@@ -27,6 +27,7 @@ from holdfast.gateway.conversation.intake import network_input
 from holdfast.gateway.environment import DEFAULT, Environment
 from holdfast.gateway.listeners import Listeners
 from holdfast.gateway.notifier import ConnectionNotifier
+from holdfast.gateway.other_nodes import OtherNodes
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.gateway.timekeeping import Timekeeper
 from holdfast.gateway.view import GatewayView
@@ -44,7 +45,6 @@ from holdfast.sessions.manager import SessionManager
 from holdfast.sessions.port import SessionPort
 from holdfast.sessions.records import Stored
 from holdfast.sessions.session import SessionBackend
-from holdfast.sessions.stores.base import Node
 
 _log: Final = RateLimitedLogger("holdfast.gateway")
 
@@ -189,7 +189,7 @@ class Gateway:
             cluster=self._cluster.status if self._cluster is not None else lambda: ALONE,
             backup=self._store.backup,
             reload=self.read_again,
-            nodes=self._nodes,
+            others=OtherNodes(self._store.neighbours, self.config.limits.store),
             spawn=self._spawn_until_drained,
         )
 
@@ -276,6 +276,9 @@ class Gateway:
         await self._stop.wait()
         _log.info("stopping", connections=len(self.pool))
         self.pool.leave()
+        if self._cluster is not None:
+            self.listeners.stop_accepting()
+            await self._cluster.leave(self._abort)
         await self.listeners.drain(self._abort)
         async with self._reloading:  # what a reload starts is cancelled with the rest
             for task in (sweeping, *self._running):
@@ -283,10 +286,6 @@ class Gateway:
         self._time.keep()
         self.journal.stop()
         await committing
-
-    async def _nodes(self, count: int) -> list[Node]:
-        neighbours = self._store.neighbours
-        return await neighbours.nodes(count) if neighbours is not None else []
 
     async def _join(self, cluster: Cluster) -> None:
         """Give signs of life from now on: other gateways use the store, too."""

@@ -151,6 +151,11 @@ class Listeners:
         if self._api is not None:
             self._api.reload()
 
+    def stop_accepting(self) -> None:
+        """Take no more clients in; those that are connected stay."""
+        for address in self.clients.addresses:
+            self.clients.unlisten(address)
+
     async def drain(self, aborted: asyncio.Event) -> None:
         """Tell the clients, then the applications; `aborted` cuts it short."""
         seconds = self._config.limits.drain.drain_seconds_max

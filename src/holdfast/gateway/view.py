@@ -16,6 +16,7 @@ from holdfast.core.histogram import Histogram
 from holdfast.gateway.api.listener import ApiListener
 from holdfast.gateway.cluster import ClusterStatus
 from holdfast.gateway.config_changes import Change
+from holdfast.gateway.other_nodes import OtherNodes
 from holdfast.gateway.pool import ConnectionPool
 from holdfast.net.runtime.room import Room
 from holdfast.net.security_log import SecurityLog
@@ -23,7 +24,6 @@ from holdfast.net.server.server import Server
 from holdfast.net.upstream.pool import UpstreamPool
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
-from holdfast.sessions.stores.base import Node
 
 
 class GatewayView(Struct, frozen=True):
@@ -59,9 +59,7 @@ class GatewayView(Struct, frozen=True):
     """Copy the store to a new file; its size in bytes."""
     reload: Callable[[], Awaitable[list[Change]]]
     """Read the configuration again, and serve as it says. Raises `ConfigurationError`."""
-    nodes: Callable[[int], Awaitable[list[Node]]]
-    """So many gateways on this one's store, at most: itself and the others. None if it is alone by
-    its kind of store. Raises `StoreError`."""
+    others: OtherNodes
     spawn: Callable[[Coroutine[Any, Any, None]], None]
     """Runs a coroutine in a task, which is cancelled when the gateway's drain is over."""
 

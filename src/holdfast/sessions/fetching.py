@@ -37,7 +37,7 @@ class Fetched(Enum):
     UNKNOWN = auto()
     """No node has such a session, or the client has no right to it."""
     KEPT = auto()
-    """It stays at another node."""
+    """It stays at another node, or can be served there only."""
     LATER = auto()
     """Nothing is known in time: the client is to come again."""
 
@@ -68,6 +68,7 @@ class Fetching:
         backend_of: Callable[[Head], SessionBackend],
         clock: Clock,
         on_arrived: Callable[[Sequence[Head]], Awaitable[None]],
+        can_serve: Callable[[Row], bool] = lambda row: True,
     ) -> None:
         self._neighbours = neighbours
         self._limits = limits
@@ -76,6 +77,7 @@ class Fetching:
         self._backend_of = backend_of
         self._clock = clock
         self._on_arrived = on_arrived
+        self._can_serve = can_serve
         self._wishes: dict[str, _Wish] = {}
         self._wake = TimedEvent()
         self._ended = False
@@ -91,15 +93,23 @@ class Fetching:
         """
         if self._ended:
             return Fetched.LATER
-        loop = asyncio.get_running_loop()
-        wish = self._wishes.get(sid)
-        if wish is None:
-            due = loop.time() + self._limits.claim_seconds_max
-            wish = self._wishes[sid] = _Wish(due)
-        future: asyncio.Future[Fetched] = loop.create_future()
-        wish.futures.append((secret, future))
+        future: asyncio.Future[Fetched] = asyncio.get_running_loop().create_future()
+        self._wish(sid).futures.append((secret, future))
         self._wake.set()
         return await future
+
+    async def accept(self) -> None:
+        """Get sessions that others offer. Raises `StoreError`."""
+        for sid in await self._neighbours.accept(self._limits.moved_sessions_max * _BATCHES):
+            self._wish(sid).asked = True
+            self._wake.set()
+
+    def _wish(self, sid: str) -> _Wish:
+        wish = self._wishes.get(sid)
+        if wish is None:
+            due = asyncio.get_running_loop().time() + self._limits.claim_seconds_max
+            wish = self._wishes[sid] = _Wish(due)
+        return wish
 
     async def run(self) -> None:
         """Fetch what is wanted, until cancelled. Then nobody waits any more."""
@@ -153,6 +163,8 @@ class Fetching:
             wish.asked = bool(wish.futures)
             if not wish.asked:
                 del self._wishes[sid]
+            elif not self._can_serve(rows[sid]):
+                self._settle(sid, Fetched.KEPT)
 
     async def _take(self, sids: list[str]) -> None:
         """These sessions are this node's now."""

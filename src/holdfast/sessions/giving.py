@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from holdfast.core.clock import Clock
+from holdfast.core.errors import Reason
 from holdfast.core.limits import StoreLimits
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.life import Life
 from holdfast.sessions.manager import SessionManager
+from holdfast.sessions.population import Member
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import SessionInput
 from holdfast.sessions.stores.base import Neighbours, StoreError
@@ -28,8 +30,12 @@ _log: Final = RateLimitedLogger("holdfast.sessions")
 class Moving(Protocol):
     """A backend, as far as its sessions move."""
 
-    def may_move(self, session: Session) -> bool | None:
-        """Whether another node may have the session: `False` if not now, `None` if never."""
+    @property
+    def stays(self) -> bool:
+        """Whether no session moves."""
+
+    def may_move(self, session: Session) -> bool:
+        """Whether another node may have the session now."""
 
     async def prepare(self, sessions: Sequence[Session]) -> None:
         """Other nodes get these sessions: whoever changes them is told, and is done with that."""
@@ -50,11 +56,15 @@ class Giving:
         limits: StoreLimits,
         manager: SessionManager,
         journal: Journal,
-        backend_of: Callable[[Session], Moving],
+        backend_of: Callable[[Member], Moving],
         clock: Clock,
     ) -> None:
         self.others = 0
         """How many other nodes there are; without one, nobody asks."""
+        self.offered: dict[str, Reason] = {}
+        """Sessions that others were offered, with what their clients are told when they go."""
+        self.moving = 0
+        """How many are just being given: they are not found here, and not yet the other node's."""
         self._neighbours = neighbours
         self._limits = limits
         self._manager = manager
@@ -90,29 +100,38 @@ class Giving:
         manager = self._manager
         await manager.loader.load(sids, self._clock())
         sessions = [manager.sessions[sid] for sid in sids if sid in manager.sessions]
-        kept = [session.sid for session in sessions if self._may_move(session) is None]
+        kept = [session.sid for session in sessions if not self.can_leave(session)]
         if kept:
             await self._neighbours.refuse(kept)
         able = [session for session in sessions if self._may_move(session)]
         for backend, share in self._by_backend(able).items():
             await backend.prepare(share)
         going = [session for session in able if self._is_here(session)]
-        given = await self._give(going, run) if going else 0
+        self.moving = len(going)
+        try:
+            given = await self._give(going, run) if going else 0
+        finally:
+            self.moving = 0
         left = [session for session in able if manager.sessions.get(session.sid) is session]
         for backend, share in self._by_backend(left).items():
             await backend.adopt([session.sid for session in share])
         return given
 
-    def _may_move(self, session: Session) -> bool | None:
-        if not (session.persistent and session.resumable):
-            return None
-        if not (session.state.detached or session.allows(SessionInput.RESUMED)):
-            return None
-        return self._backend_of(session).may_move(session)
+    def can_leave(self, session: Member) -> bool:
+        """Whether another node may have the session, now or when nothing of it is under way."""
+        if isinstance(session, Session):
+            if not (session.persistent and session.resumable):
+                return False
+            if not (session.state.detached or session.allows(SessionInput.RESUMED)):
+                return False
+        return not self._backend_of(session).stays
+
+    def _may_move(self, session: Session) -> bool:
+        return self.can_leave(session) and self._backend_of(session).may_move(session)
 
     def _is_here(self, session: Session) -> bool:
         """Whether it can still be given: it may have ended or changed meanwhile."""
-        return self._manager.sessions.get(session.sid) is session and bool(self._may_move(session))
+        return self._manager.sessions.get(session.sid) is session and self._may_move(session)
 
     def _by_backend(self, sessions: Iterable[Session]) -> dict[Moving, list[Session]]:
         shares: dict[Moving, list[Session]] = {}
@@ -123,7 +142,8 @@ class Giving:
     async def _give(self, sessions: Sequence[Session], run: int) -> int:
         compaction = self._journal.compaction
         for session in sessions:
-            self._manager.let_go(session)
+            reason = self.offered.pop(session.sid, Reason.SUPERSEDED)
+            self._manager.let_go(session, reason)
             self._backend_of(session).moved(session)
             compaction.leave(session)
             session.mark_row_dirty()

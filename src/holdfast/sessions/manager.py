@@ -234,10 +234,11 @@ class SessionManager:
 
     # --- to another node, and back
 
-    def let_go(self, session: Session) -> None:
-        """Another node gets the session: nobody finds it here, and its client is disconnected."""
+    def let_go(self, session: Session, reason: Reason) -> None:
+        """Another node gets the session: nobody finds it here, and its client is disconnected for
+        this reason."""
         del self.sessions[session.sid]
-        session.detach(Reason.SUPERSEDED, self._clock())
+        session.detach(reason, self._clock())
         self._unregister(session)
         self.groups.drop(session)
         if session.viewers is not None:

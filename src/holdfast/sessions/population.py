@@ -18,6 +18,13 @@ from holdfast.sessions.dormant import DormantSession
 from holdfast.sessions.session import Session, SessionBackend
 
 Member = Session | DormantSession
+
+
+def app_of(session: Member) -> str:
+    """The name of the backend that a session belongs to."""
+    return session.row.app if isinstance(session, Session) else session.app
+
+
 _Order = OrderedDict[str, Member]  # its first is found in constant time
 
 

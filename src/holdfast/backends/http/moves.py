@@ -17,7 +17,7 @@ class HttpMoves(Moves):
         self._port = port
         self._begin = begin
 
-    def may_move(self, session: Session) -> bool | None:
+    def may_move(self, session: Session) -> bool:
         delivery = session.route
         return not (isinstance(delivery, Delivery) and delivery.running)
 

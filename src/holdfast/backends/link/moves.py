@@ -49,7 +49,11 @@ class LinkMoves(Moves):
         for ended in self._ended:
             instance.inherit(ended)
 
-    def may_move(self, session: Session) -> bool | None:
+    @property
+    def served(self) -> bool:
+        return self._assignment.serving
+
+    def may_move(self, session: Session) -> bool:
         return not session.inbox.forwarded_bytes
 
     async def prepare(self, sessions: Sequence[Session]) -> None:

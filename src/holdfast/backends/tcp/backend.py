@@ -37,8 +37,7 @@ ANEW: Final = Notice("The connection to the server was lost. You are connected a
 class _Stays(Moves):
     """The connection of a session to its server is this process's."""
 
-    def may_move(self, session: Session) -> bool | None:
-        return None
+    stays = True
 
 
 class TcpBackend(BaseBackend):

@@ -71,5 +71,9 @@ class DrainLimits(Group, frozen=True, forbid_unknown_fields=True):
     """From the signal until the last client is notified and its socket closed."""
     retry_seconds_max: float = 2.0
     """Clients reconnect after a random part of this time; it is longer if many are told to."""
+    moves_per_second_max: float = 1_000.0
+    """Sessions that a gateway gives to the others on its store before it stops."""
+    moves_seconds_max: float = 10.0
+    """How long it does so. The others take what is left when it has stopped."""
     returns_per_second_max: float = 4_000.0
     """When a gateway stops, its clients are told to reconnect at no more than this rate."""

@@ -160,5 +160,7 @@ class StoreLimits(Group, frozen=True, forbid_unknown_fields=True):
     """The time between two looks for sessions that other nodes want, or that they have given."""
     moved_sessions_max: int = 250
     """Sessions that are given to other nodes, or taken from them, in one step."""
+    unlinked_seconds_max: float = 5.0
+    """How long an application may be linked to other nodes only, before its sessions go there."""
     clock_seconds_max: float = 60.0
     """How much the clocks of a gateway and of its PostgreSQL server may differ."""

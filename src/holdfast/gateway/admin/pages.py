@@ -6,6 +6,7 @@ GET    /metrics                     Prometheus or OpenMetrics text, as `Accept` 
 GET    /api/overview                the gateway at a glance
 GET    /api/nodes                   the gateways on the same store
 GET    /api/sessions                ?state= user= app= protocol= address= search= limit= after=
+                                    nodes=all: of all nodes on the same store
 GET    /api/sessions/SID
 GET    /api/sessions/SID/explain    its numbers, its epochs, what has happened to it
 DELETE /api/sessions/SID            the session is closed for good; its client gets a goodbye
@@ -36,6 +37,8 @@ from holdfast.core.limits import AdminLimits
 from holdfast.gateway.admin.answers import json_answer, refusal
 from holdfast.gateway.admin.backups import BackupRequest, Backups
 from holdfast.gateway.admin.console import console_files, is_console
+from holdfast.gateway.admin.everywhere import KEY as EVERYWHERE
+from holdfast.gateway.admin.everywhere import list_everywhere
 from holdfast.gateway.admin.explain import explain
 from holdfast.gateway.admin.guard import Access, Guard
 from holdfast.gateway.admin.notices import NoticeError, read_notice, show_notice
@@ -48,6 +51,7 @@ from holdfast.gateway.admin.views import (
 )
 from holdfast.gateway.admin.watch_pages import WatchPages
 from holdfast.gateway.metrics import Metrics
+from holdfast.gateway.other_nodes import SilentNodeError
 from holdfast.gateway.view import GatewayView
 from holdfast.net.addresses import peer_name
 from holdfast.net.http.handover import HttpHost
@@ -167,16 +171,25 @@ class AdminPages(HttpHost):
         return json_answer(await self._overviews.make())
 
     async def _nodes(self, request: web.Request) -> web.Response:
-        found = await self._view.nodes(self._limits.page_max)
+        found = await self._view.others.nodes(self._limits.page_max)
         return json_answer({"items": [one._asdict() for one in found]})
 
     async def _sessions(self, request: web.Request) -> web.Response:
-        return json_answer(await list_sessions(self._view, request.query, self._limits))
+        lists = list_everywhere if EVERYWHERE in request.query else list_sessions
+        return json_answer(await lists(self._view, request.query, self._limits))
 
     async def _session(self, request: web.Request) -> web.Response:
         session = self._view.manager.find(request.match_info["sid"])
         views = await view_sessions(self._view, [session]) if session is not None else []
-        return json_answer(views[0]) if views else refusal(404, "there is no such session")
+        return json_answer(views[0]) if views else await self._missing(request)
+
+    async def _missing(self, request: web.Request) -> web.Response:
+        """The answer to who asks for a session that this gateway does not have."""
+        node = await self._view.others.owner(request.match_info["sid"])
+        if node is None:
+            return refusal(404, "there is no such session")
+        where = f"node {node!r} has it" if node else "no node has taken it over yet"
+        return refusal(404, f"there is no such session here: {where}")
 
     async def _explain(self, request: web.Request) -> web.Response:
         session = self._view.manager.find(request.match_info["sid"])
@@ -184,6 +197,8 @@ class AdminPages(HttpHost):
         if explained is not None:
             return json_answer(explained)
         history = self._view.manager.life.of(request.match_info["sid"])
+        if await self._view.others.owner(request.match_info["sid"]) is not None:
+            return await self._missing(request)
         if not history:
             return refusal(404, "there is no such session, and no events of one are kept")
         ended = history[-1]
@@ -191,19 +206,24 @@ class AdminPages(HttpHost):
         return refusal(404, f"the session ended at {_time(ended.time)}: {why}")
 
     async def _kick_session(self, request: web.Request) -> web.Response:
-        manager = self._view.manager
-        session = manager.find(request.match_info["sid"])
-        if session is None:
-            return refusal(404, "there is no such session")
-        manager.end(session, Reason.KICKED)
-        self._tell(SecurityEvent.OPERATOR_ACTED, request, sid=session.sid, what="close_session")
-        return json_answer({"kicked": session.sid})
+        sid = request.match_info["sid"]
+        session = self._view.manager.find(sid)
+        if session is not None:
+            self._view.manager.end(session, Reason.KICKED)
+        else:
+            try:
+                if not await self._view.others.end(sid):
+                    return refusal(404, "there is no such session")
+            except SilentNodeError as error:
+                return refusal(504, str(error))
+        self._tell(SecurityEvent.OPERATOR_ACTED, request, sid=sid, what="close_session")
+        return json_answer({"kicked": sid})
 
     async def _forget_commands(self, request: web.Request) -> web.Response:
         manager = self._view.manager
         sid = request.match_info["sid"]
         if manager.find(sid) is None:
-            return refusal(404, "there is no such session")
+            return await self._missing(request)
         await manager.loader.load([sid], self._view.clock())
         session = manager.sessions.get(sid)
         if session is None:

@@ -199,12 +199,20 @@ def connection_view(
     )
 
 
-def _about(session: Member) -> Row | DormantSession:
+Listed = Member | Row
+"""A session of this node, or the row of another node's."""
+
+
+def _about(session: Listed) -> Row | DormantSession:
     return session.row if isinstance(session, Session) else session
 
 
-_SESSION_KEYS: Mapping[str, Callable[[Member], str]] = {
-    "state": lambda session: session.state.value,
+def _state_of(session: Listed) -> str:
+    return session.state if isinstance(session, Row) else session.state.value
+
+
+_SESSION_KEYS: Mapping[str, Callable[[Listed], str]] = {
+    "state": _state_of,
     "user": lambda session: session.user,
     "app": lambda session: _about(session).app,
     "protocol": lambda session: _about(session).protocol,
@@ -220,7 +228,7 @@ _CONNECTION_KEYS: Mapping[str, Callable[[Connection], str]] = {
 }
 
 
-def _session_fits(session: Member, search: str) -> bool:
+def _session_fits(session: Listed, search: str) -> bool:
     """Whether the search is the beginning of its id, or in what is known of its client."""
     about = _about(session)
     texts = (session.user, about.app, about.protocol, about.address)
@@ -231,17 +239,39 @@ def _connection_fits(one: Connection, search: str) -> bool:
     return search in one.peer.lower() or search in str(one.listener or "").lower()
 
 
+class Wanted(Struct, frozen=True):
+    """Which sessions are asked for."""
+
+    values: Mapping[str, str]
+    """What they must have, by the key of the query."""
+    search: str
+    after: str
+    """Behind the one with this id."""
+    count: int
+
+    def fits(self, session: Listed) -> bool:
+        """Whether it is asked for, wherever in the order it stands."""
+        if any(_SESSION_KEYS[key](session) != value for key, value in self.values.items()):
+            return False
+        return not self.search or _session_fits(session, self.search)
+
+
+def read_wanted(query: Mapping[str, str], limits: AdminLimits) -> Wanted:
+    """Raises `BadQueryError`."""
+    values, count, after = _read(query, _SESSION_KEYS, limits)
+    state = values.get("state", SessionState.ACTIVE.value)
+    if state not in _STATES:
+        raise BadQueryError(f"state: expected one of {', '.join(_STATES)}; found {state!r}")
+    return Wanted(values, query.get("search", "").lower(), after, count)
+
+
 async def list_sessions(view: GatewayView, query: Mapping[str, str], limits: AdminLimits) -> Page:
     """Sessions that fit, in the order of their birth. Raises `BadQueryError` and `StoreError`."""
     manager = view.manager
-    wanted, count, after = _read(query, _SESSION_KEYS, limits)
-    search = query.get("search", "").lower()
-    state = wanted.get("state", SessionState.ACTIVE.value)
-    if state not in _STATES:
-        raise BadQueryError(f"state: expected one of {', '.join(_STATES)}; found {state!r}")
-    matching = _matching(manager.all(), _SESSION_KEYS, wanted)
-    found = _page(_searched(matching, _session_fits, search), _sid, after, count)
-    page, more = found[:count], len(found) > count
+    wanted = read_wanted(query, limits)
+    matching = (one for one in manager.all() if wanted.fits(one))
+    found = _page(matching, _sid, wanted.after, wanted.count)
+    page, more = found[: wanted.count], len(found) > wanted.count
     total = manager.total
     views = await view_sessions(view, page)
     return Page(views, page[-1].sid if more else None, total)
@@ -253,8 +283,13 @@ def list_connections(view: GatewayView, query: Mapping[str, str], limits: AdminL
     if after and not (after.isascii() and after.isdecimal() and len(after) <= _ID_DIGITS_MAX):
         raise BadQueryError(f"after: expected the id of a connection, found {after!r}")
     connections = view.server.connections
-    matching = _matching(connections, _CONNECTION_KEYS, wanted)
-    matching = _searched(matching, _connection_fits, query.get("search", "").lower())
+    search = query.get("search", "").lower()
+    matching = (
+        one
+        for one in connections
+        if all(_CONNECTION_KEYS[key](one) == value for key, value in wanted.items())
+        and (not search or _connection_fits(one, search))
+    )
     found = _page(matching, _id, int(after or 0), count)
     page, more = found[:count], len(found) > count
     attachments = _attachments(view)
@@ -292,16 +327,6 @@ def _read(
         raise BadQueryError(f"limit: expected 1 to {limits.page_max}, found {limit!r}")
     wanted = {key: value for key, value in query.items() if key in keys}
     return wanted, int(limit), query.get("after", "")
-
-
-def _matching(
-    all_: Iterable[T], keys: Mapping[str, Callable[[T], str]], wanted: Mapping[str, str]
-) -> Iterable[T]:
-    return (one for one in all_ if all(keys[key](one) == value for key, value in wanted.items()))
-
-
-def _searched(all_: Iterable[T], fits: Callable[[T, str], bool], search: str) -> Iterable[T]:
-    return (one for one in all_ if fits(one, search)) if search else all_
 
 
 def _page(all_: Iterable[T], key: Callable[[T], Any], after: Any, count: int) -> list[T]:

@@ -62,6 +62,10 @@ class OtherRun(NamedTuple):
     """Where applications link to it; empty if nowhere."""
     silent_seconds: float
     """Since its newest sign of life was seen."""
+    apps: Sequence[str] = ()
+    """The applications that are linked to it, and serve sessions there."""
+    accepts: bool = False
+    """Whether it takes sessions that are offered to it."""
 
 
 class Others(NamedTuple):
@@ -92,6 +96,23 @@ class Node(NamedTuple):
     """Since the one that was asked has seen its newest sign of life."""
 
 
+class Owner(NamedTuple):
+    """The run that has a session."""
+
+    node: str
+    """Empty while the session has no owner."""
+    silent_seconds: float
+    """Since its newest sign of life was seen."""
+    here: bool
+
+
+class OwnedRow(NamedTuple):
+    """A session of another run, as it is stored."""
+
+    node: str
+    row: Row
+
+
 class Whereabouts(Enum):
     """Where a session is that this run has asked for."""
 
@@ -114,8 +135,9 @@ class Neighbours(Protocol):
     def run(self) -> int:
         """The number of this run; 0 before the store is open."""
 
-    async def announce(self, link: str) -> None:
-        """Tell the other runs where applications link to this one."""
+    async def announce(self, link: str, apps: Sequence[str], *, accepts: bool) -> None:
+        """Tell the other runs where applications link to this one, which ones are linked, and
+        whether it takes sessions that are offered."""
 
     async def look(self) -> Others:
         """Watch the other runs. One that has ended or was silent for the lease is fenced."""
@@ -151,6 +173,32 @@ class Neighbours(Protocol):
 
     async def refuse(self, sids: Sequence[str]) -> None:
         """These sessions stay here."""
+
+    async def offer(self, sids: Sequence[str], run: int) -> None:
+        """Offer sessions of this run to another one, which asks for them once it has seen that.
+
+        Those that another run has asked for are not offered.
+        """
+
+    async def accept(self, count: int) -> list[str]:
+        """Ask for up to `count` sessions that are offered to this run. Returns them."""
+
+    async def owner(self, sid: str) -> Owner | None:
+        """The run that has a session; `None`: there is no such session."""
+
+    async def request_end(self, sid: str) -> Owner | None:
+        """Ask whoever owns a session to end it. Returns who that is; `None`: there is no such
+        session. To be called until it is ended."""
+
+    async def forget_end(self, sid: str) -> None:
+        """The session need not be ended any more."""
+
+    async def ends(self) -> list[str]:
+        """The sessions of this run that others want to be ended."""
+
+    async def of_others(self, after: str, count: int) -> list[OwnedRow]:
+        """Up to `count` sessions of other runs behind the id `after`, ordered by id, as they are
+        stored. Those that cannot be read are missing."""
 
     async def give(self, sids: Sequence[str], run: int) -> list[str]:
         """Give sessions to another run that has asked for them. Returns those that are its own now.

@@ -12,7 +12,7 @@ from typing import Final
 
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.records import Found, Row, Stored
-from holdfast.sessions.stores.base import Node, Others, Whereabouts
+from holdfast.sessions.stores.base import Node, Others, OwnedRow, Owner, Whereabouts
 from holdfast.sessions.stores.postgres.connection import Connection, Transaction
 from holdfast.sessions.stores.postgres.content import Content
 from holdfast.sessions.stores.postgres.runs import ANNOUNCE, Watch, adopt, forget_heard
@@ -34,8 +34,8 @@ _ASK: Final = """
     JOIN holdfast.node n ON n.inc = s.owner AND NOT n.fenced
     WHERE s.sid = ANY($2) AND s.owner <> $1 ORDER BY s.sid
     ON CONFLICT (sid) DO UPDATE
-    SET owner = excluded.owner, asker = excluded.asker, refused = false
-    WHERE m.owner <> excluded.owner OR m.asker <> excluded.asker
+    SET owner = excluded.owner, asker = excluded.asker, refused = false, offered = false
+    WHERE m.owner <> excluded.owner OR m.asker <> excluded.asker OR m.offered
 """
 _WHERE: Final = """
     SELECT s.sid, coalesce(s.owner = $1, false) AS here, coalesce(m.refused, false) AS refused
@@ -48,11 +48,44 @@ _ASKED: Final = """
     SELECT m.asker, m.sid FROM holdfast.move_request m
     JOIN holdfast.node n ON n.inc = m.asker AND NOT n.fenced
     JOIN holdfast.session s ON s.sid = m.sid AND s.owner = $1
-    WHERE m.owner = $1 AND NOT m.refused ORDER BY random() LIMIT $2
+    WHERE m.owner = $1 AND NOT m.refused AND NOT m.offered ORDER BY random() LIMIT $2
 """
 """Not always the same first ones: they may be busy."""
 _REFUSE: Final = """
     UPDATE holdfast.move_request SET refused = true WHERE owner = $1 AND sid = ANY($2)
+"""
+_OFFER: Final = """
+    INSERT INTO holdfast.move_request AS m (sid, owner, asker, offered)
+    SELECT s.sid, s.owner, $2, true FROM holdfast.session s
+    JOIN holdfast.node n ON n.inc = $2 AND NOT n.fenced
+    WHERE s.sid = ANY($3) AND s.owner = $1 ORDER BY s.sid
+    ON CONFLICT (sid) DO UPDATE
+    SET owner = excluded.owner, asker = excluded.asker, refused = false, offered = true
+    WHERE m.owner <> excluded.owner OR m.offered
+"""
+_ACCEPT: Final = """
+    UPDATE holdfast.move_request SET offered = false WHERE sid IN (
+        SELECT sid FROM holdfast.move_request WHERE asker = $1 AND offered
+        ORDER BY sid LIMIT $2 FOR UPDATE SKIP LOCKED)
+    RETURNING sid
+"""
+_REQUEST_END: Final = """
+    INSERT INTO holdfast.end_request (sid) SELECT sid FROM holdfast.session WHERE sid = $1
+    ON CONFLICT DO NOTHING
+"""
+_OWNER: Final = """
+    SELECT s.owner, coalesce(n.name, '') AS name FROM holdfast.session s
+    LEFT JOIN holdfast.node n ON n.inc = s.owner WHERE s.sid = $1
+"""
+_FORGET_END: Final = "DELETE FROM holdfast.end_request WHERE sid = $1"
+_ENDS: Final = """
+    SELECT e.sid FROM holdfast.end_request e
+    JOIN holdfast.session s ON s.sid = e.sid AND s.owner = $1
+"""
+_OF_OTHERS: Final = """
+    SELECT s.sid, s.body, coalesce(n.name, '') AS name FROM holdfast.session s
+    LEFT JOIN holdfast.node n ON n.inc = s.owner
+    WHERE s.owner IS DISTINCT FROM $1 AND s.sid > $2 ORDER BY s.sid LIMIT $3
 """
 _BOTH: Final = """
     SELECT inc FROM holdfast.node WHERE inc = ANY($1) AND NOT fenced
@@ -94,8 +127,8 @@ class PostgresNeighbours:
     def run(self) -> int:
         return self._content.inc
 
-    async def announce(self, link: str) -> None:
-        await self._reader.fetch(ANNOUNCE, self._content.inc, link)
+    async def announce(self, link: str, apps: Sequence[str], *, accepts: bool) -> None:
+        await self._reader.fetch(ANNOUNCE, self._content.inc, link, list(apps), accepts)
 
     async def look(self) -> Others:
         return await self._watch.look(self._watcher, self._content.inc)
@@ -162,6 +195,36 @@ class PostgresNeighbours:
 
     async def refuse(self, sids: Sequence[str]) -> None:
         await self._reader.fetch(_REFUSE, self._content.inc, sids)
+
+    async def offer(self, sids: Sequence[str], run: int) -> None:
+        await self._reader.fetch(_OFFER, self._content.inc, run, sids)
+
+    async def accept(self, count: int) -> list[str]:
+        rows = await self._reader.fetch(_ACCEPT, self._content.inc, count)
+        return [row["sid"] for row in rows]
+
+    async def request_end(self, sid: str) -> Owner | None:
+        await self._reader.fetch(_REQUEST_END, sid)
+        return await self.owner(sid)
+
+    async def owner(self, sid: str) -> Owner | None:
+        found = await self._reader.fetch(_OWNER, sid)
+        if not found:
+            return None
+        inc = found[0]["owner"]
+        return Owner(found[0]["name"], self._watch.silent_seconds(inc), inc == self.run)
+
+    async def forget_end(self, sid: str) -> None:
+        await self._reader.fetch(_FORGET_END, sid)
+
+    async def ends(self) -> list[str]:
+        return [row["sid"] for row in await self._reader.fetch(_ENDS, self._content.inc)]
+
+    async def of_others(self, after: str, count: int) -> list[OwnedRow]:
+        found = await self._watcher.fetch(_OF_OTHERS, self._content.inc, after, count)
+        names = {row["sid"]: row["name"] for row in found}
+        rows = read_rows([(row["sid"], row["body"]) for row in found])
+        return [OwnedRow(names[row.sid], row) for row in rows]
 
     async def give(self, sids: Sequence[str], run: int) -> list[str]:
         content = self._content

@@ -35,13 +35,16 @@ BEAT: Final = """
         (pg_current_wal_flush_lsn() - '0/0')::bigint AS flushed
 """
 """A sign of life; no row for a run that is fenced."""
-ANNOUNCE: Final = "UPDATE holdfast.node SET link = $2 WHERE inc = $1"
+ANNOUNCE: Final = """
+    UPDATE holdfast.node SET link = $2, apps = $3, accepts = $4 WHERE inc = $1
+"""
 _OTHERS: Final = """
     SELECT inc, name, host, process, beat FROM holdfast.node
     WHERE NOT fenced AND inc < $1 ORDER BY inc
 """
 _WATCHED: Final = """
-    SELECT n.inc, n.name, n.host, n.process, n.beat, n.fenced, n.link FROM holdfast.node n
+    SELECT n.inc, n.name, n.host, n.process, n.beat, n.fenced, n.link, n.apps, n.accepts
+    FROM holdfast.node n
     WHERE n.inc <> $1 AND NOT (n.fenced AND EXISTS (
         SELECT 1 FROM holdfast.node a WHERE a.inc = n.adopter AND NOT a.fenced))
     ORDER BY n.inc
@@ -186,6 +189,11 @@ async def forget_heard(work: Transaction, runs: Mapping[int, str]) -> list[Ended
     return list(ended.values())
 
 
+def _other(run: Any, silent_seconds: float) -> OtherRun:
+    apps = tuple(run["apps"])
+    return OtherRun(run["inc"], run["name"], run["link"], silent_seconds, apps, run["accepts"])
+
+
 class Watch:
     """Watches the other runs, and fences those that have ended or are silent for the lease.
 
@@ -232,5 +240,5 @@ class Watch:
             ):
                 adoptable += 1
             else:
-                alive.append(OtherRun(run["inc"], run["name"], run["link"], asked - since))
+                alive.append(_other(run, asked - since))
         return Others(len(alive), bool(adoptable), alive)

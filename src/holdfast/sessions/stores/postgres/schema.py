@@ -175,6 +175,15 @@ MIGRATIONS: Final = (
     """
     COMMENT ON COLUMN holdfast.journal.body IS 'records and extensions';
     """,
+    # 5: sessions that a run offers to another one, which asks for them then; what a run has for
+    # them; and sessions that operators end, whatever their run.
+    """
+    ALTER TABLE holdfast.node
+        ADD COLUMN apps text[] NOT NULL DEFAULT '{}',
+        ADD COLUMN accepts boolean NOT NULL DEFAULT false;
+    ALTER TABLE holdfast.move_request ADD COLUMN offered boolean NOT NULL DEFAULT false;
+    CREATE TABLE holdfast.end_request (sid text COLLATE "C" PRIMARY KEY);
+    """,
 )
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 """In the table `version`. Migration k brings a database from version k - 1 to k."""
