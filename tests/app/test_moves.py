@@ -213,6 +213,67 @@ async def test_a_session_is_at_the_node_that_welcomes_it() -> None:
         assert [text for _, text in said(it.a)] == ["one", "two"]
 
 
+async def test_what_was_said_while_a_node_gives_a_session_away_twice_follows_it() -> None:
+    """The first time, it could not; the application was not linked when that was told."""
+    async with moving() as it:
+        await it.session.text("one")
+        for text in ("two", "three"):
+            it.tell(it.a, LEAVES)
+            await it.session.text(text)
+        it.accepts(it.a, 1)
+        it.adopted(it.b)
+        await it.session.text("four")
+        assert [text for _, text in said(it.b)] == ["two", "three", "four"]
+
+
+async def test_what_was_said_follows_a_session_that_is_given_on_at_once() -> None:
+    async with moving() as it:
+        await it.session.text("one")
+        it.tell(it.a, LEAVES)
+        await it.session.text("two")
+        it.adopted(it.b)
+        it.tell(it.b, LEAVES)
+        await it.session.text("three")
+        it.accepts(it.a, 1)
+        it.adopted(it.b)
+        assert [text for _, text in said(it.b)] == ["two", "three"]
+
+
+async def test_what_a_node_has_not_stored_of_a_session_that_it_gave_is_said_elsewhere() -> None:
+    """It was given while the application was not linked: it hears that with the welcome."""
+    async with moving() as it:
+        for text in ("one", "two"):
+            await it.session.text(text)
+        said(it.a)
+        it.app.dispatcher.unlink(it.a)
+        await it.session.text("three")
+        it.a.outgoing.relink(1, 1_000)
+        it.app.dispatcher.moves.relinked(it.a)
+        it.app.dispatcher.welcome([], it.a, ["s"])
+        await it.session.text("four")
+        it.adopted(it.b)
+        await it.session.text("five")
+        assert [text for _, text in said(it.b)] == ["two", "three", "four", "five"]
+        # Its numbers go on there, for no session.
+        again = [(call.bseq, call.sid) for _, batch in it.a.outgoing.take() for call in batch]
+        assert again == [(2, ""), (3, "")]
+
+
+async def test_a_node_that_is_linked_again_stores_nothing_of_a_session_between_two_others() -> None:
+    async with moving() as it:
+        await it.session.text("one")
+        said(it.a)
+        it.app.dispatcher.unlink(it.a)
+        it.adopted(it.b)
+        it.tell(it.b, LEAVES)
+        it.a.outgoing.relink(0, 1_000)
+        it.app.dispatcher.moves.relinked(it.a)
+        await it.session.text("two")
+        assert [call.sid for _, batch in it.a.outgoing.take() for call in batch] == [""]
+        it.adopted(it.b)
+        assert [text for _, text in said(it.b)] == ["one", "two"]
+
+
 async def test_events_of_a_node_that_has_not_the_session_are_ignored() -> None:
     async with moving() as it:
         it.gate.clear()
@@ -247,7 +308,7 @@ async def test_a_command_counts_as_applied_after_its_answer_alone() -> None:
 
 
 async def test_a_session_that_another_instance_gets_is_moved_after_a_while() -> None:
-    async with moving(LinkLimits(return_seconds_max=0.01)) as it:
+    async with moving(LinkLimits(elsewhere_seconds_max=0.01)) as it:
         it.tell(it.a, LEAVES)
         async with patience():
             await it.app.progress.until(lambda: "move" in it.heard)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from holdfast.app.answers import Refusal
@@ -48,7 +48,7 @@ class Dispatcher:
         self.spawn: Callable[[Coroutine[Any, Any, None]], object]
         """Runs a coroutine in a task; set when the application runs."""
         self._app = app
-        seconds_max = app.limits.return_seconds_max
+        seconds_max = app.limits.elsewhere_seconds_max
         self.moves = Moves(self.sessions, self._switched, self._lost, seconds_max)
         self.leaving = False
         """Whether no further command is begun."""
@@ -142,8 +142,13 @@ class Dispatcher:
                 pass
         return True
 
-    def welcome(self, infos: list[m.SessionInfo], node: Node) -> None:
-        """A link begins with these sessions: report those that changed to the application."""
+    def welcome(self, infos: list[m.SessionInfo], node: Node, gone: Collection[str] = ()) -> None:
+        """A link begins with these sessions: report those that changed to the application. The
+        node does not have those that are `gone`."""
+        for sid in gone:
+            session = self.sessions.get(sid)
+            if session is not None and session.node is node and not session.ended:
+                self.moves.absent(session)
         for info in infos:
             session = self.sessions.get(info.sid)
             if session is not None and (session.node, session.outgoing) != (node, node.outgoing):

@@ -109,7 +109,7 @@ class LinkClient:
         self._peer: Peer | None = None
         """The peer, once the gateway has answered hello."""
         self._early: list[m.SessionEvent] = []
-        """Events that came before the welcome was handled, usually in the same read."""
+        """Events that came before the welcome: of sessions that the node does not have any more."""
         self._linked_at = 0.0
         self._ended = asyncio.Event()
         self._flushing = False
@@ -184,6 +184,7 @@ class LinkClient:
     # --- PeerOwner
 
     def linked(self, peer: Peer) -> None:
+        self._early.clear()
         peer.dispatch = self._dispatch
         if self._owner.asks_name(self):
             peer.ask(
@@ -284,8 +285,11 @@ class LinkClient:
         self.node.outgoing.relink(welcome.accepted, welcome.window)
         self.node.outgoing.bounds = welcome.bounds
         app.dispatcher.moves.relinked(self.node)
-        app.dispatcher.welcome(welcome.sessions, self.node)
-        self._receive(self._early)
+        early, self._early = self._early, []
+        # What was said to these is not said again on this link.
+        gone = {event.sid for event in early if event.event == m.Moved(elsewhere=True)}
+        app.dispatcher.welcome(welcome.sessions, self.node, gone)
+        self._receive([event for event in early if event.sid not in gone])
         if app.dispatcher.leaving:
             self.spawn(self._leave())  # the link before this one broke meanwhile
         _log.info("linked", gateway=welcome.node, sessions=len(welcome.sessions))

@@ -35,28 +35,36 @@ class Moves:
         self._on_switched = on_switched
         self._on_lost = on_lost
         self._seconds_max = seconds_max
-        self._between: set[Session] = set()
-        """Those that no node has."""
+        self._between: dict[Session, asyncio.TimerHandle] = {}
+        """Those that no node has, each with what gives it up."""
         self._following: set[Session] = set()
         """Those whose outputs do not go to the node that has them yet."""
 
     def leaves(self, session: Session) -> None:
-        """The session's node gives it away, with what was said until now."""
+        """The session's node gives it away, with what was said until now.
+
+        It may do so again, if it could not the first time; or the session is given on before what
+        was kept has followed it. Then that is still kept, behind the same outputs.
+        """
         before = session.outgoing
         session.node.flush()
-        kept = session.outgoing = Outgoing(before.window)
-        kept.bounds, kept.behind = before.bounds, before
-        self._between.add(session)
-        self._following.add(session)
-        loop = asyncio.get_running_loop()
-        loop.call_later(self._seconds_max, self._give_up, session, kept)
+        if before.behind is None:
+            kept = session.outgoing = Outgoing(before.window)
+            kept.bounds, kept.behind = before.bounds, before
+        self._leaves(session)
+
+    def absent(self, session: Session) -> None:
+        """The session's node does not have it, as it tells with what it has stored: another one
+        has it, or will. The rest of what was said is said there."""
+        self._keep_apart(session)
+        self._leaves(session)
 
     def enters(self, session: Session, event: m.Event, node: Node) -> bool:
         """Handle an event of a node that may be another than the session's. Returns whether the
         session is at this node now."""
         if not isinstance(event, m.Adopted | m.Opened):
             return False
-        self._between.discard(session)
+        self._arrived(session)
         session.node = node
         self._following.add(session)
         self._follow(session)
@@ -72,7 +80,10 @@ class Moves:
         what was said to sessions that are at other nodes by now is said there."""
         for session in list(self._following):
             if node.outgoing in (session.outgoing, session.outgoing.behind):
-                self._switch(session)
+                if session in self._between:
+                    self._keep_apart(session)
+                else:
+                    self._switch(session)
 
     def ended(self, node: Node, heard: int) -> None:
         """A node has ended for good: it had stored the outputs up to `heard`."""
@@ -113,15 +124,34 @@ class Moves:
         if before is node.outgoing:
             return
         if before.behind is not None and before.behind is not node.outgoing:
-            node.outgoing.again(before.behind.about(session.sid))
-        node.outgoing.again(before.about(session.sid))
+            node.outgoing.again(before.behind.withdraw(session.sid))
+        node.outgoing.again(before.withdraw(session.sid))
         session.outgoing = node.outgoing
         session.output_number = node.outgoing.number
         node.flush_later()
         self._on_switched(session)
 
-    def _give_up(self, session: Session, kept: Outgoing) -> None:
-        if session in self._between and session.outgoing is kept:
-            self._between.discard(session)
-            self._following.discard(session)
-            self._on_lost(session)
+    def _keep_apart(self, session: Session) -> None:
+        """What is not stored of the session's outputs waits for the node that will have it."""
+        before = session.outgoing
+        kept = session.outgoing = Outgoing(before.window)
+        kept.bounds, kept.ended = before.bounds, True
+        if before.behind is not None:
+            kept.again(before.behind.withdraw(session.sid))
+        kept.again(before.withdraw(session.sid))
+
+    def _leaves(self, session: Session) -> None:
+        self._arrived(session)
+        loop = asyncio.get_running_loop()
+        self._between[session] = loop.call_later(self._seconds_max, self._give_up, session)
+        self._following.add(session)
+
+    def _arrived(self, session: Session) -> None:
+        giving_up = self._between.pop(session, None)
+        if giving_up is not None:
+            giving_up.cancel()
+
+    def _give_up(self, session: Session) -> None:
+        del self._between[session]
+        self._following.discard(session)
+        self._on_lost(session)

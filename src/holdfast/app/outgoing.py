@@ -39,6 +39,14 @@ class Kept(NamedTuple):
                 return bool(params.sid == sid)
 
 
+def _without(params: Any, sid: str) -> Any:
+    """The same call, but not for this session."""
+    if isinstance(params, Membership):
+        left = [each for each in params.sids if each != sid]
+        return msgspec.structs.replace(params, sids=left)
+    return msgspec.structs.replace(params, sid="")
+
+
 class Outgoing:
     """The numbered outputs of one run for one node, behind `number`. `window` is in bytes."""
 
@@ -125,6 +133,17 @@ class Outgoing:
         """The calls for one session alone that are not accepted, oldest first."""
         found = [Kept(*rest) for _, *rest in self._kept]
         return [kept for kept in found if kept.concerns(sid)]
+
+    def withdraw(self, sid: str) -> list[Kept]:
+        """As `about`. They are another node's now: this one gets their numbers without them, for
+        no session, and refuses that, also if it has the session again meanwhile."""
+        found = []
+        for place, (number, method, params, size) in enumerate(self._kept):
+            kept = Kept(method, params, size)
+            if kept.concerns(sid):
+                found.append(kept)
+                self._kept[place] = number, method, _without(params, sid), size
+        return found
 
     def again(self, calls: Iterable[Kept]) -> None:
         """Queue calls that were kept for another node, with numbers of this one."""

@@ -32,12 +32,12 @@ class MakeServer(Protocol):
 
 
 class MakeStore(Protocol):
-    """Makes the store that a configuration asks for; `open` follows. `clock` is monotonic."""
+    """Makes the store that a configuration asks for; `open` follows."""
 
-    def __call__(self, config: Config, clock: Clock) -> Store: ...
+    def __call__(self, config: Config, environment: Environment) -> Store: ...
 
 
-def make_store(config: Config, clock: Clock) -> Store:
+def make_store(config: Config, environment: Environment) -> Store:
     """A database or a SQLite file where the configuration names one, memory otherwise.
 
     Raises `ConfigurationError` if a password cannot be read.
@@ -49,7 +49,12 @@ def make_store(config: Config, clock: Clock) -> Store:
 
         password = store_password(store)
         return PostgresStore(
-            store.url, config.limits.store, node=config.node, password=password, clock=clock
+            store.url,
+            config.limits.store,
+            node=config.node,
+            password=password,
+            wall=environment.wall,
+            clock=environment.monotonic,
         )
     if store.path:
         return SQLiteStore(Path(store.path), config.limits.store)

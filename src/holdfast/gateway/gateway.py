@@ -93,7 +93,7 @@ class Gateway:
             limits.session, journal, runtime.coalescer.add, security, self.clock
         )
         self.context = self._make_context(runtime, journal, manager, security)
-        self._store = manager.loader.store = environment.make_store(config, environment.monotonic)
+        self._store = manager.loader.store = environment.make_store(config, environment)
         self._time = Timekeeper(self.clock, journal)
         self.upstreams = {
             upstream.name: Upstream(upstream, limits, runtime) for upstream in config.upstream

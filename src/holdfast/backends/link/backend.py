@@ -198,6 +198,7 @@ class LinkBackend(Questions, BaseBackend):
         self.moves.linked(instance)
         peer.dispatch = Calls(instance, self.port, self, self._published).dispatch
         self.assignment.compare(instance, hello)
+        instance.flush()  # before the welcome: the instance says nothing again to what is gone
         infos = self.assignment.take_back(instance)
         count = fitting(infos, self._limits.batch_bytes_max)
         for info in infos[count:]:

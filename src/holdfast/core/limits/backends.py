@@ -26,6 +26,9 @@ class LinkLimits(Group, frozen=True, forbid_unknown_fields=True):
     """The time for an application to answer which commands of sessions it remembers."""
     return_seconds_max: float = 3.0
     """From the start of a gateway: so long a session waits for the instance that held it."""
+    elsewhere_seconds_max: float = 30.0
+    """In an application: since a node gave a session away, until another instance is believed to
+    hold it. Longer than a node that dies with it is fenced, recovered and linked to again."""
     runs_max: int = 1_000
     """Unlinked instances of each application whose counts are remembered."""
     run_seconds_max: float = 3_600.0
