@@ -274,6 +274,19 @@ async def test_a_node_that_is_linked_again_stores_nothing_of_a_session_between_t
         assert [text for _, text in said(it.b)] == ["one", "two"]
 
 
+async def test_a_session_that_could_not_be_given_is_told_of_by_a_welcome() -> None:
+    """The application was not linked when its node took it back."""
+    async with moving() as it:
+        it.tell(it.a, LEAVES)
+        await it.session.text("one")
+        it.app.dispatcher.unlink(it.a)
+        it.a.outgoing.relink(0, 1_000)
+        it.app.dispatcher.moves.relinked(it.a)
+        it.app.dispatcher.welcome([m.SessionInfo("s", "active")], it.a)
+        await it.session.text("two")
+        assert said(it.a) == [(1, "one"), (2, "two")]
+
+
 async def test_events_of_a_node_that_has_not_the_session_are_ignored() -> None:
     async with moving() as it:
         it.gate.clear()

@@ -28,7 +28,7 @@ from holdfast.gateway.environment import Environment
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.store_config import StoreConfig
 from holdfast.sessions.session import Session
-from holdfast.sessions.stores.base import OtherRun, StoreError, StoreFencedError
+from holdfast.sessions.stores.base import OtherRun, StoreError, StoreFencedError, Whereabouts
 from holdfast.sessions.stores.postgres.store import PostgresStore
 from holdfast.sessions.tokens import split_token
 
@@ -183,6 +183,39 @@ async def test_a_session_that_could_not_be_given_stays(
         monkeypatch.setattr(neighbours, "give", fails)
         await goes_on(second, hello)
         assert calls == 2
+
+
+async def test_a_client_comes_back_at_a_gateway_that_gives_its_session_away_just_now(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until it is given, the session is that gateway's in the store; it must not load it again."""
+    async with serving(place.config(node="a")) as first, serving(place.config(node="b")) as second:
+        hello = await said_one(first)
+        neighbours = first._store.neighbours
+        assert neighbours is not None
+        give, ask = neighbours.give, neighbours.ask
+        gives, asked, goes_on = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+        async def gives_late(sids: Sequence[str], run: int) -> list[str]:
+            gives.set()
+            await goes_on.wait()
+            return await give(sids, run)
+
+        async def asks(sids: Sequence[str]) -> dict[str, Whereabouts]:
+            if asked.is_set():
+                goes_on.set()  # it has handled the first answer
+            found = await ask(sids)
+            asked.set()
+            return found
+
+        monkeypatch.setattr(neighbours, "give", gives_late)
+        monkeypatch.setattr(neighbours, "ask", asks)
+        async with v1(second, **hello):
+            await gives.wait()
+            async with v1(first, **hello) as client:
+                async with asyncio.timeout(5.0 * SECONDS):
+                    await client.expect("resumed")
+                assert (first.manager.total, second.manager.total) == (1, 0)
 
 
 async def test_a_gateway_that_ends_leaves_its_sessions_to_the_others(place: Place) -> None:

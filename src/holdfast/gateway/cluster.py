@@ -74,16 +74,6 @@ class Cluster:
         self._backends = backends
         self._clock = clock = context.wall
         journal.on_fenced = self.membership.fenced
-        self.fetching = Fetching(
-            neighbours,
-            limits,
-            manager.loader,
-            lambda sid: manager.find(sid) is not None,
-            lambda head: backends.named(head.app),
-            clock,
-            self._moved_in,
-            lambda row: row.app not in self._away.unserved,
-        )
         self._giving = Giving(
             neighbours,
             limits,
@@ -91,6 +81,17 @@ class Cluster:
             journal,
             lambda session: backends.named(app_of(session)).moves,
             clock,
+        )
+        self.fetching = Fetching(
+            neighbours,
+            limits,
+            manager.loader,
+            lambda sid: manager.find(sid) is not None,
+            self._giving.leaves,
+            lambda head: backends.named(head.app),
+            clock,
+            self._moved_in,
+            lambda row: row.app not in self._away.unserved,
         )
 
         offering = Offering(neighbours, limits, self._giving, context.runtime.loop.time)

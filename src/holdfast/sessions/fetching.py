@@ -57,7 +57,10 @@ class _Wish:
 
 
 class Fetching:
-    """Fetches sessions, while `run` runs. `has` says whether this node has a session."""
+    """Fetches sessions, while `run` runs.
+
+    `has` says whether this node has a session, `leaves` whether it is giving it away just now.
+    """
 
     def __init__(
         self,
@@ -65,6 +68,7 @@ class Fetching:
         limits: StoreLimits,
         loader: Loader,
         has: Callable[[str], bool],
+        leaves: Callable[[str], bool],
         backend_of: Callable[[Head], SessionBackend],
         clock: Clock,
         on_arrived: Callable[[Sequence[Head]], Awaitable[None]],
@@ -74,6 +78,7 @@ class Fetching:
         self._limits = limits
         self._loader = loader
         self._has = has
+        self._leaves = leaves
         self._backend_of = backend_of
         self._clock = clock
         self._on_arrived = on_arrived
@@ -167,7 +172,8 @@ class Fetching:
                 self._settle(sid, Fetched.KEPT)
 
     async def _take(self, sids: list[str]) -> None:
-        """These sessions are this node's now."""
+        """These sessions are this node's now. One that leaves it still is, and not for long."""
+        sids = [sid for sid in sids if not self._leaves(sid)]
         new = [sid for sid in sids if not self._has(sid)]
         found = await self._neighbours.arrived(new) if new else Found()
         self._loader.arrived(found, self._backend_of, self._clock())

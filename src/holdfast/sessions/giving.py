@@ -65,6 +65,8 @@ class Giving:
         """Sessions that others were offered, with what their clients are told when they go."""
         self.moving = 0
         """How many are just being given: they are not found here, and not yet the other node's."""
+        self._leaving: set[str] = set()
+        """Sessions that are on their way: no part of this node, and still its own in the store."""
         self._neighbours = neighbours
         self._limits = limits
         self._manager = manager
@@ -139,7 +141,19 @@ class Giving:
             shares.setdefault(self._backend_of(session), []).append(session)
         return shares
 
+    def leaves(self, sid: str) -> bool:
+        """Whether a session is being given away just now."""
+        return sid in self._leaving
+
     async def _give(self, sessions: Sequence[Session], run: int) -> int:
+        sids = {session.sid for session in sessions}
+        self._leaving |= sids
+        try:
+            return await self._give_away(sessions, run)
+        finally:
+            self._leaving -= sids
+
+    async def _give_away(self, sessions: Sequence[Session], run: int) -> int:
         compaction = self._journal.compaction
         for session in sessions:
             reason = self.offered.pop(session.sid, Reason.SUPERSEDED)
