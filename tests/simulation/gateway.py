@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from holdfast.core.clock import Clock
 from holdfast.core.limits import ConnectionLimits
 from holdfast.gateway.config import Config
 from holdfast.gateway.environment import Environment, make_store
@@ -23,14 +22,19 @@ if TYPE_CHECKING:
 class GatewayNode:
     """A process that serves the world's configuration."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, config: Config) -> None:
         self.world = world
+        self.config = config
         self.process = Process(world.time, world.faults)
         self.gateway: Gateway
-        self.store: SimStore | None = SimStore(world.disk) if world.setup.stored else None
-        """`None` where nothing is kept."""
+        self._begin(self.process)
         self.task = self.process.start(self._run())
         self.process.loop.spin()
+
+    def _begin(self, process: Process) -> None:
+        """Prepare what its process uses."""
+        self.store: SimStore | None = SimStore(self.world.disk) if self.world.setup.stored else None
+        """`None` where nothing is kept."""
 
     async def _run(self) -> None:
         environment = Environment(
@@ -39,7 +43,7 @@ class GatewayNode:
             make_server=self._make_server,
             make_store=self._make_store,
         )
-        self.gateway = Gateway(self.world.config, environment=environment)
+        self.gateway = Gateway(self.config, environment=environment)
         await self.gateway.run()
 
     def _make_server(
@@ -47,8 +51,8 @@ class GatewayNode:
     ) -> Server:
         return self.world.network.server(limits, clockwork, self.process)
 
-    def _make_store(self, config: Config, clock: Clock) -> Store:
-        return self.store or make_store(config, clock)
+    def _make_store(self, config: Config, environment: Environment) -> Store:
+        return self.store or make_store(config, environment)
 
     def _monotonic(self) -> float:
         return self.world.time.now

@@ -22,10 +22,12 @@ class SimLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, time: Time) -> None:
         self._sim_time = time
+        self.behind = 0.0
+        """For how long its clock has stood still in all."""
         super().__init__()
 
     def time(self) -> float:
-        return self._sim_time.now
+        return self._sim_time.now - self.behind
 
     @property
     def due(self) -> bool:
@@ -39,7 +41,7 @@ class SimLoop(asyncio.SelectorEventLoop):
         while scheduled and scheduled[0]._cancelled:
             heapq.heappop(scheduled)._scheduled = False
             self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
-        return scheduled[0]._when if scheduled else _NEVER
+        return scheduled[0]._when + self.behind if scheduled else _NEVER
 
     def spin(self) -> None:
         """Run callbacks until none is ready now."""

@@ -6,7 +6,7 @@ import asyncio
 import socket
 import ssl
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 from holdfast.core.limits import ConnectionLimits
@@ -37,7 +37,7 @@ class End(asyncio.Transport):
         """Whether the protocol knows that the connection has ended."""
         self.dead = False
         """Whether the process has died that held it."""
-        self._pipe = pipe
+        self.pipe = pipe
         self._closing = False
         self._paused = False
         self._eof_told = False
@@ -46,7 +46,9 @@ class End(asyncio.Transport):
     # --- what a protocol does
 
     def write(self, data: Any) -> None:
-        if not (self._closing or self.gone or self.dead or self._pipe.cut):
+        if not (self._closing or self.gone or self.dead or self.pipe.cut):
+            if self.process.watch is not None:
+                self.process.watch(self)
             self.outgoing += data
             self.written += len(data)
             if self.seal is not None:
@@ -111,8 +113,8 @@ class End(asyncio.Transport):
 
     def arrive(self, count: int | None = None) -> bool:
         """Bytes that the other end wrote arrive here, at most `count`. Whether any did."""
-        deaf = self.ended or self._paused or self._pipe.cut or not self.process.runs
-        if deaf or self.protocol is None:
+        deaf = self.ended or self._paused or self.pipe.cut or not self.process.runs
+        if deaf or self.protocol is None or self.pipe.network.blocks(self.peer, self):
             return False
         waiting = self.peer.outgoing
         part = bytes(waiting[:count])
@@ -157,7 +159,8 @@ class _Kernel:
 class Pipe:
     """A connection between two processes. `near` is the one that has dialled."""
 
-    def __init__(self, address: str, near: Process, far: Process) -> None:
+    def __init__(self, network: Network, address: str, near: Process, far: Process) -> None:
+        self.network = network
         self.address = address
         """What was dialled."""
         self.near = End(self, near)
@@ -187,15 +190,20 @@ class Network:
 
     def __init__(self) -> None:
         self.pipes: list[Pipe] = []
+        self.blocked: set[tuple[Process, Process]] = set()
+        """From which process to which one nothing comes through."""
         self._listening: dict[str, _Listening] = {}
         self._peers = 0
 
     def dial(self, address: str, process: Process) -> Pipe | None:
-        """A connection to `address`; `None` if nobody listens there."""
+        """A connection to `address`; `None` if nobody listens there, or cannot be reached."""
         listening = self._listening.get(address)
         if listening is None:
             return None
-        pipe = Pipe(address, process, listening.server.process)
+        there = listening.server.process
+        if (process, there) in self.blocked or (there, process) in self.blocked:
+            return None
+        pipe = Pipe(self, address, process, there)
         self.pipes.append(pipe)
         self._peers += 1
         peer = f"192.0.2.1:{self._peers}"
@@ -223,15 +231,19 @@ class Network:
         connection.connection_made(pipe.near)
         return connection
 
+    def blocks(self, sender: End, receiver: End) -> bool:
+        """Whether nothing comes from one end to the other."""
+        return bool(self.blocked) and (sender.process, receiver.process) in self.blocked
+
     def move(self) -> bool:
         """Every byte that is under way arrives. Whether there was any."""
         moved = [end.arrive() for pipe in self.pipes for end in (pipe.far, pipe.near)]
         self.pipes = [pipe for pipe in self.pipes if not pipe.over]
         return any(moved)
 
-    def cut(self, index: int, address: str) -> None:
-        """A connection to `address` breaks; nobody has noticed yet."""
-        found = [pipe for pipe in self.pipes if pipe.address == address and not pipe.cut]
+    def cut(self, index: int, addresses: Collection[str]) -> None:
+        """A connection to one of `addresses` breaks; nobody has noticed yet."""
+        found = [pipe for pipe in self.pipes if pipe.address in addresses and not pipe.cut]
         if found:
             found[index % len(found)].break_()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from tests.simulation.loop import SimLoop, Time
@@ -23,6 +23,10 @@ class Process:
         self.frozen = False
         """Stopped as by SIGSTOP: its connections stay open, and its time goes on."""
         self.ends: list[End] = []
+        self.watch: Callable[[End], None] | None = None
+        """Called with the end of each connection that it writes to."""
+        self._suspended: float | None = None
+        self._time = time
 
     @property
     def runs(self) -> bool:
@@ -32,6 +36,16 @@ class Process:
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a coroutine in a task."""
         return self.loop.create_task(work)
+
+    def suspend(self) -> None:
+        """Its machine is stopped: its clock stands still until `resume`."""
+        if self._suspended is None:
+            self._suspended = self._time.now
+
+    def resume(self) -> None:
+        if self._suspended is not None:
+            self.loop.behind += self._time.now - self._suspended
+            self._suspended = None
 
     def kill(self) -> None:
         """As by kill -9: nothing more of it reaches anybody."""

@@ -11,6 +11,7 @@ from tests.simulation.application import Effect
 from tests.simulation.clients.base import ClientNode
 from tests.simulation.clients.counting import CountingClient
 from tests.simulation.clients.person import Person
+from tests.simulation.limits import LIMITS
 
 if TYPE_CHECKING:
     from tests.simulation.world import Setup, World
@@ -65,10 +66,8 @@ def _check_order(shown: Sequence[str]) -> None:
 
 def _check_caps(world: World) -> None:
     """S6: memory stays under its caps."""
-    if world.gateway is None:
-        return
-    limits = world.config.limits.session
-    for session in world.gateway.gateway.manager.sessions.values():
+    limits = LIMITS.session
+    for session in world.sessions:
         assert len(session.inbox.entries) <= limits.queue_messages_max
         if session.consumer is None:
             assert len(session.out.entries) <= limits.window_messages_max
@@ -96,9 +95,8 @@ def _check_counting(world: World, client: CountingClient) -> None:
     assert set(client.resets) <= _resets(world.setup), client.resets
     if not _can_forget(world.setup):
         assert not client.told_upto, "commands are lost"
-    assert world.gateway is not None
     sid = client.core.state.sid
-    session = world.gateway.gateway.manager.sessions[sid]
+    (session,) = [session for session in world.sessions if session.sid == sid]
     assert client.core.state.last == session.out.top
     if not (client.resets or world.unpromised):
         missing = world.database.due(sid) - set(client.shown)

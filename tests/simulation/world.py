@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import tempfile
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,21 +14,24 @@ from unittest import mock
 import structlog
 from msgspec import Struct, structs
 
+from holdfast.app.outgoing import Outgoing
 from holdfast.backends.link.instance import Instance
-from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, parse
+from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability
-from tests.simulation.application import LINK, ApplicationNode, Database
+from tests.simulation.application import ApplicationNode, Database, texts_of
 from tests.simulation.clients.base import ClientNode
 from tests.simulation.clients.counting import CountingClient
-from tests.simulation.clients.lines import ADDRESS as LINES
-from tests.simulation.clients.web import ADDRESS as WEB
+from tests.simulation.clients.lines import ADDRESSES as LINES
+from tests.simulation.clients.web import ADDRESSES as WEB
 from tests.simulation.disk import Disk
 from tests.simulation.gateway import GatewayNode
+from tests.simulation.limits import LIMITS
 from tests.simulation.loop import Time
 from tests.simulation.network import Network
 from tests.simulation.process import Process
 
+LINK = "unix:sim"
 WALL = 1_700_000_000.0
 _TURNS_MAX = 2_000
 _ROUNDS_MAX = 400
@@ -84,15 +88,37 @@ class World:
         self._log()
         self._cleanup.enter_context(mock.patch("holdfast.app.link_client.dial", self._dial))
         self._cleanup.enter_context(mock.patch.object(Instance, "refuse", self._refuse))
-        self.gateway: GatewayNode | None = GatewayNode(self)
-        self._begun = 0
+        self._cleanup.enter_context(mock.patch.object(Outgoing, "accepted", self._accepted))
         self.applications: list[ApplicationNode] = []
+        self._open()
+        self._begun = 0
         for _ in range(setup.instances):
             self.start_application()
         self.clients: list[ClientNode] = [
             kind(self, chr(ord("a") + number)) for number, kind in enumerate(setup.clients)
         ]
         self.spin()
+
+    def _open(self) -> None:
+        """Start the first gateways."""
+        self.gateway: GatewayNode | None = GatewayNode(self, self.config)
+
+    @property
+    def links(self) -> list[str]:
+        """Where applications find a gateway."""
+        return [LINK]
+
+    @property
+    def gateways(self) -> Sequence[GatewayNode]:
+        """Those that run, or are stopped."""
+        return [self.gateway] if self.gateway is not None else []
+
+    @property
+    def sessions(self) -> list[Session]:
+        """Of all gateways, as far as they are loaded."""
+        return [
+            session for node in self.gateways for session in node.gateway.manager.sessions.values()
+        ]
 
     def _path(self) -> Path | None:
         if not self.setup.on_disk:
@@ -121,14 +147,36 @@ class World:
     @property
     def _refuse(self) -> Any:
         """`Instance.refuse`, with a note of what is refused."""
-        honest, refused = Instance.refuse, self.database.refused
+        honest = Instance.refuse
 
         def refuse(instance: Instance, number: int, fault: str, *, unknown: bool = False) -> None:
             if not unknown:
-                refused.add((instance.name, number))
+                self._note_refused(instance.name, number)
             honest(instance, number, fault, unknown=unknown)
 
         return refuse
+
+    @property
+    def _accepted(self) -> Any:
+        """`Outgoing.accepted`, with a note of what is accepted."""
+        honest = Outgoing.accepted
+
+        def accepted(outgoing: Outgoing, upto: int) -> None:
+            texts = [text for number, text in texts_of(outgoing) if number <= upto]
+            honest(outgoing, upto)
+            loop = asyncio.get_running_loop()
+            for node in self.applications:
+                if texts and node.process.loop is loop:
+                    node.accepted(outgoing, texts)
+
+        return accepted
+
+    def _note_refused(self, instance: str, number: int) -> None:
+        loop = asyncio.get_running_loop()
+        (name,) = [node.config.node for node in self.gateways if node.process.loop is loop]
+        for node in self.applications:
+            if node.app.instance == instance:
+                node.refused(name, number)
 
     def wall(self) -> float:
         return WALL + self.time.now
@@ -143,8 +191,7 @@ class World:
     def processes(self) -> list[Process]:
         """All that run."""
         found = [node.process for node in self.applications if node.process.runs]
-        if self.gateway is not None and self.gateway.process.runs:
-            found.append(self.gateway.process)
+        found += [node.process for node in self.gateways if node.process.runs]
         return [self.people, *found] if self.people.runs else found
 
     def spin(self) -> None:
@@ -190,7 +237,7 @@ class World:
 
     def start_gateway(self) -> None:
         if self.gateway is None:
-            self.gateway = GatewayNode(self)
+            self.gateway = GatewayNode(self, self.config)
             self.spin()
 
     def finish_commit(self) -> bool:
@@ -253,7 +300,7 @@ class World:
 
     def cut_link(self, index: int) -> None:
         """The connection of an instance to the gateway breaks, and nobody dies."""
-        self.network.cut(index, LINK)
+        self.network.cut(index, self.links)
 
     def say(self, instance: int, session: int) -> None:
         """An instance speaks unasked to one of its sessions."""
@@ -291,11 +338,9 @@ class World:
         """Everyone comes back, and everything arrives."""
         self.wake_applications()
         self.fill_disk(full=False)
-        self.start_gateway()
         pause = 0.1
         for _ in range(_ROUNDS_MAX):
-            if not self.applications:
-                self.start_application()
+            self._restart()
             for client in self.clients:
                 client.connect()
             self.notice()
@@ -310,30 +355,28 @@ class World:
             pause = min(pause * 3, 6.1)
         raise AssertionError("it does not settle")
 
+    def _restart(self) -> None:
+        """Whoever has to be there is there."""
+        self.start_gateway()
+        if not self.applications:
+            self.start_application()
+
     @property
     def quiet(self) -> bool:
         """Whether nobody waits for anybody."""
-        assert self.gateway is not None
         return (
             all(client.settled for client in self.clients)
-            and self.gateway.idle
-            and all(not session.inbox.entries for session in self._sessions)
-            and all(
-                node.app.outgoing.idle and node.app.dispatcher.idle for node in self.applications
-            )
+            and all(node.idle for node in self.gateways)
+            and all(not session.inbox.entries for session in self.sessions)
+            and all(node.idle for node in self.applications)
         )
-
-    @property
-    def _sessions(self) -> Any:
-        assert self.gateway is not None
-        return self.gateway.gateway.manager.sessions.values()
 
     def close(self) -> None:
         for node in self.applications:
             node.die()
         self.applications.clear()
-        if self.gateway is not None:
-            self.gateway.die(stored=False)
+        for gateway in self.gateways:
+            gateway.die(stored=False)
         self.people.kill()
         self._cleanup.close()
 
@@ -346,19 +389,10 @@ def _configure(setup: Setup) -> Config:
         [link]
         listen = "{LINK}"
         [[listener]]
-        url = "{WEB}"
+        url = "{WEB[0]}"
         durability = "{setup.durability.value}"
         [[listener]]
-        url = "{LINES}"
+        url = "{LINES[0]}"
         durability = "{setup.durability.value}"
     """)
-    limits = Limits().but(
-        store={"journal_bytes_max": 2_000, "snapshot_bytes_max": 300},
-        session={
-            "window_messages_max": 20,
-            "queue_messages_max": 8,
-            "attach_failure_burst_max": 1_000_000,
-            "probe_interval_seconds_max": 1.0,
-        },
-    )
-    return structs.replace(config, limits=limits)
+    return structs.replace(config, limits=LIMITS)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from holdfast.gateway.conversation.driver import Driver
+from holdfast.sessions.session import Session
 from tests.simulation.network import Pipe
 
 if TYPE_CHECKING:
@@ -23,21 +26,26 @@ class Ghost:
         pass
 
 
-def session_of(pipe: Pipe) -> Any:
+def session_of(pipe: Pipe) -> Session | None:
     """Which session the gateway has put on a connection, if any."""
-    return getattr(getattr(pipe.far.protocol, "_handler", None), "session", None)
+    connection = pipe.far.protocol
+    driver = connection.handler if connection is not None else None
+    attachment = driver.attachment if isinstance(driver, Driver) else None
+    return attachment.session if attachment is not None else None
 
 
 class ClientNode:
     """One person's client; it lives as long as the world. A protocol on its ends of pipes."""
 
-    address = ""
-    """Where it dials."""
+    addresses: Sequence[str] = ()
+    """Where the gateways listen for it."""
 
     def __init__(self, world: World, name: str) -> None:
         self.world = world
         self.name = name
         self.typed: list[str] = []
+        self.index = 0
+        """Which of the gateways it dials."""
         self.connections = 0
         """How many there were."""
         self.pipe: Pipe | None = None
@@ -63,7 +71,7 @@ class ClientNode:
     def connect(self) -> None:
         """Dial, if there is no connection."""
         if self.pipe is None:
-            self.pipe = self.world.network.dial(self.address, self.world.people)
+            self.pipe = self.world.network.dial(self.addresses[self.index], self.world.people)
             if self.pipe is not None:
                 self.pipe.near.protocol = self
                 self.connection_made(self.pipe.near)
@@ -103,7 +111,10 @@ class ClientNode:
     def attached(self) -> None:
         """The session is this connection's: from here on nothing may go out on an older one."""
         for pipe in self.slept_on:
-            if self.pipe is not None and session_of(pipe) in (None, session_of(self.pipe)):
+            if self.pipe is None:
+                continue
+            before, now = session_of(pipe), session_of(self.pipe)
+            if before is None or (now is not None and before.sid == now.sid):
                 pipe.far.seal = bytearray()
                 self.sealed.append(pipe.far.seal)
         self.slept_on.clear()

@@ -10,14 +10,14 @@ from tests.simulation.clients.person import Person
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
-ADDRESS = "tcp://127.0.0.1:2"
+ADDRESSES = ("tcp://127.0.0.1:2", "tcp://127.0.0.1:12", "tcp://127.0.0.1:22")
 _CODE: Final = re.compile(r'type "resume ([0-9A-Z-]+)"')
 
 
 class LineClient(Person):
     """Lines, both ways."""
 
-    address = ADDRESS
+    addresses = ADDRESSES
 
     def __init__(self, world: World, name: str) -> None:
         super().__init__(world, name)

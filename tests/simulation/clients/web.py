@@ -7,13 +7,13 @@ from typing import Any
 from holdfast.protocols import websocket as ws
 from tests.simulation.clients.base import ClientNode
 
-ADDRESS = "ws://127.0.0.1:1/"
+ADDRESSES = ("ws://127.0.0.1:1/", "ws://127.0.0.1:11/", "ws://127.0.0.1:21/")
 
 
 class WebSocketNode(ClientNode):
     """Dials a WebSocket, and hears its messages."""
 
-    address = ADDRESS
+    addresses = ADDRESSES
     _ws: ws.ClientConnection
 
     def offer(self) -> ws.Offer:

@@ -55,6 +55,8 @@ class Backend:
         """Which one the request at the head of the queue waits for."""
         self.flushing: Request | None = None
         """A commit that is executed, and waits for the disk."""
+        self.stalled = False
+        """Whether the disk does not take that commit for now."""
         self.idle_seconds_max = 0.0
         self.idle_since = 0.0
         self.ended = False
@@ -66,6 +68,8 @@ class Path:
     def __init__(self, server: Server) -> None:
         self.server = server
         self.to_cut = self.from_cut = False
+        self.process_ended = False
+        """Whether nobody is at its other end, and the server cannot know that while it is cut."""
         self.held = False
         """Whether requests wait until they are let through one by one."""
         self.requests: deque[Request] = deque()
@@ -159,7 +163,7 @@ class Server:
 
     def flush(self, backend: Backend) -> None:
         """The commit of a connection is on the disk, if it has to be, and is answered."""
-        request, backend.flushing = backend.flushing, None
+        request, backend.flushing, backend.stalled = backend.flushing, None, False
         assert request is not None
         self._end(backend, flush=bool(request.values[2]))
         self._answer(backend, request)

@@ -1,0 +1,1 @@
+"""Several gateways on one database, which any of them may lose, and which may lose itself."""
