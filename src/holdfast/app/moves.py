@@ -35,8 +35,8 @@ class Moves:
         self._on_switched = on_switched
         self._on_lost = on_lost
         self._seconds_max = seconds_max
-        self._between: dict[Session, asyncio.TimerHandle] = {}
-        """Those that no node has, each with what gives it up."""
+        self._between: dict[Session, asyncio.TimerHandle | None] = {}
+        """Those that no node has, each with what gives it up, if its node gave it away."""
         self._following: set[Session] = set()
         """Those whose outputs do not go to the node that has them yet."""
 
@@ -93,7 +93,9 @@ class Moves:
         """The run of a node has ended, and its next one knows no output of it: its numbers begin
         behind `number`. Returns the outputs for that run, which are to be settled."""
         before = node.outgoing
-        self._between.update(one for one in self._sessions.values() if one.node is node)
+        for session in self._sessions.values():
+            if session.node is node:
+                self._between.setdefault(session)
         node.run = 0
         node.outgoing = Outgoing(before.window, number)
         node.outgoing.bounds = before.bounds
