@@ -18,6 +18,7 @@ from tests.simulation.postgresql.commits import commit
 from tests.simulation.postgresql.rows import Row, Transaction, Values, row
 
 Statement = Callable[..., list[Row]]
+_NO_APPS: Final[Values] = {"apps": [], "accepts": False}
 
 
 def _fenced(tx: Transaction, inc: int | None) -> bool:
@@ -52,7 +53,9 @@ def nothing(tx: Transaction, *values: Any) -> list[Row]:
 def register(tx: Transaction, name: str, host: str, process: str) -> list[Row]:
     inc = tx.tables.number("node")
     values = {"name": name, "host": host, "process": process, "beat": 0, "fenced": False}
-    tx.put("node", inc, {**values, "clean": False, "adopter": None, "link": "", "inc": inc})
+    tx.put(
+        "node", inc, {**values, "clean": False, "adopter": None, "link": "", "inc": inc} | _NO_APPS
+    )
     return [row(inc=inc)]
 
 
@@ -63,9 +66,9 @@ def beat(tx: Transaction, inc: int) -> list[Row]:
     return []
 
 
-def announce(tx: Transaction, inc: int, link: str) -> list[Row]:
+def announce(tx: Transaction, inc: int, link: str, apps: list[str], accepts: bool) -> list[Row]:
     for key, _ in tx.select("node", lambda _, node: True, keys=[inc]):
-        tx.change("node", key, link=link)
+        tx.change("node", key, link=link, apps=apps, accepts=accepts)
     return []
 
 
@@ -79,7 +82,9 @@ def others(tx: Transaction, inc: int) -> list[Row]:
 
 def watched(tx: Transaction, inc: int) -> list[Row]:
     return [
-        _columns(node, "inc", "name", "host", "process", "beat", "fenced", "link")
+        _columns(
+            node, "inc", "name", "host", "process", "beat", "fenced", "link", "apps", "accepts"
+        )
         for key, node in tx.all("node")
         if key != inc and not (node["fenced"] and not _fenced(tx, node["adopter"]))
     ]
@@ -278,9 +283,72 @@ def ask(tx: Transaction, inc: int, sids: Sequence[str]) -> list[Row]:
             continue
         tx.lock("move", sid)
         asked = tx.get("move", sid)
-        if asked is None or (asked["owner"], asked["asker"]) != (owner, inc):
-            tx.put("move", sid, {"owner": owner, "asker": inc, "refused": False})
+        known = asked is not None and (asked["owner"], asked["asker"]) == (owner, inc)
+        if asked is None or not known or asked["offered"]:
+            tx.put("move", sid, _request(owner, inc))
     return []
+
+
+def _request(owner: int, asker: int, *, offered: bool = False) -> Values:
+    return {"owner": owner, "asker": asker, "refused": False, "offered": offered}
+
+
+def offer(tx: Transaction, inc: int, run: int, sids: Sequence[str]) -> list[Row]:
+    for sid, session in _some(tx, "session", sorted(sids)):
+        if session["owner"] != inc or _fenced(tx, run):
+            continue
+        tx.lock("move", sid)
+        asked = tx.get("move", sid)
+        if asked is None or asked["owner"] != inc or asked["offered"]:
+            tx.put("move", sid, _request(inc, run, offered=True))
+    return []
+
+
+def accept(tx: Transaction, inc: int, limit: int) -> list[Row]:
+    def offered(_: Any, each: Values) -> bool:
+        return bool(each["asker"] == inc and each["offered"])
+
+    keys = [sid for sid, each in tx.all("move") if offered(sid, each)][:limit]
+    found = tx.select("move", offered, keys=keys, skip_locked=True)
+    for sid, _ in found:
+        tx.change("move", sid, offered=False)
+    return [row(sid=sid) for sid, _ in found]
+
+
+def request_end(tx: Transaction, sid: str) -> list[Row]:
+    if tx.get("session", sid) is not None:
+        tx.put("end", sid, {})
+    return []
+
+
+def owner(tx: Transaction, sid: str) -> list[Row]:
+    return [
+        row(owner=session["owner"], name=_name(tx, session["owner"]))
+        for _, session in _some(tx, "session", [sid])
+    ]
+
+
+def forget_end(tx: Transaction, sid: str) -> list[Row]:
+    return _delete(tx, "end", tx.select("end", lambda *_: True, keys=[sid]))
+
+
+def ends(tx: Transaction, inc: int) -> list[Row]:
+    asked = [sid for sid, _ in tx.all("end")]
+    return [row(sid=sid) for sid, one in _some(tx, "session", asked) if one["owner"] == inc]
+
+
+def of_others(tx: Transaction, inc: int, after: str, limit: int) -> list[Row]:
+    found = [
+        row(sid=sid, body=session["body"], name=_name(tx, session["owner"]))
+        for sid, session in tx.all("session")
+        if session["owner"] != inc and sid > after
+    ]
+    return found[:limit]
+
+
+def _name(tx: Transaction, inc: int | None) -> str:
+    node = None if inc is None else tx.get("node", inc)
+    return "" if node is None else str(node["name"])
 
 
 def where(tx: Transaction, inc: int, sids: Sequence[str]) -> list[Row]:
@@ -302,7 +370,7 @@ def asked(tx: Transaction, inc: int, limit: int) -> list[Row]:
         row(asker=each["asker"], sid=sid)
         for sid, each in tx.all("move")
         if each["owner"] == inc
-        and not each["refused"]
+        and not (each["refused"] or each["offered"])
         and not _fenced(tx, each["asker"])
         and (tx.get("session", sid) or {"owner": None})["owner"] == inc
     ]
@@ -416,6 +484,13 @@ STATEMENTS: Final[dict[str, Statement]] = {
     neighbours._WHERE: where,
     neighbours._WITHDRAW: withdraw,
     neighbours._ASKED: asked,
+    neighbours._OFFER: offer,
+    neighbours._ACCEPT: accept,
+    neighbours._REQUEST_END: request_end,
+    neighbours._OWNER: owner,
+    neighbours._FORGET_END: forget_end,
+    neighbours._ENDS: ends,
+    neighbours._OF_OTHERS: of_others,
     neighbours._REFUSE: refuse,
     neighbours._BOTH: both,
     neighbours._WANTED: wanted,
