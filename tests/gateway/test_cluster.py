@@ -218,6 +218,26 @@ async def test_a_client_comes_back_at_a_gateway_that_gives_its_session_away_just
                 assert (first.manager.total, second.manager.total) == (1, 0)
 
 
+async def test_nothing_of_a_session_is_stored_after_the_snapshot_that_the_other_gateway_reads(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(place.config(node="a")) as first, serving(place.config(node="b")) as second:
+        hello = await said_one(first)
+        (session,) = first.manager.sessions.values()
+        neighbours = first._store.neighbours
+        assert neighbours is not None
+        give, stored = neighbours.give, []
+
+        async def gives(sids: Sequence[str], run: int) -> list[str]:
+            stored.append(session.persistent)
+            return await give(sids, run)
+
+        monkeypatch.setattr(neighbours, "give", gives)
+        assert session.persistent
+        await goes_on(second, hello)
+        assert stored == [False]
+
+
 async def test_a_gateway_that_ends_leaves_its_sessions_to_the_others(place: Place) -> None:
     """Those that have not moved before."""
     hurried = LIMITS.but(drain={"moves_seconds_max": 1e-9})
