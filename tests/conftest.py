@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from holdfast.net.runtime.loop import allow_files
+from tests import fork_server
 from tests.distribution import make_scheduler, report_less, slow_first
 from tests.package.build import Environment, Packages, install, packages_in
 from tests.postgresql import Cluster, running
@@ -28,6 +29,7 @@ settings.load_profile("holdfast")
 
 allow_files()  # a thousand clients stand in one process
 look_everywhere()
+fork_server.install()
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.cli.process import SECONDS
+from tests.fork_template import take_terminal
 
 from holdfast.vtc.terminal.emulator import Emulator
 
@@ -141,7 +142,7 @@ async def terminal(
         stdout=slave,
         stderr=slave,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=take_terminal,
         # A terminal's own environment: it writes what is complete, and the rest when it is told.
         env={
             **os.environ,

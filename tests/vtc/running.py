@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from textwrap import dedent
 
+from tests.fork_server import environment_of
 from tests.vtc.cases import Case
 
 from holdfast.vtc.language.script import parse_script
@@ -60,6 +61,7 @@ def processes_of(directory: Path) -> list[str]:
             words = (process / "cmdline").read_bytes()
         except OSError:
             continue
+        entries += environment_of(int(process.name))
         if any(entry.startswith(marker) for entry in entries):
             found.append(words.replace(b"\0", b" ").decode())
     return found
