@@ -75,12 +75,18 @@ class Module:
         self._source = source
         self._tree: Any = libcst.parse_module(source)
         self._changes = list(_changes(self._tree))
+        self._made: dict[int, Mutant | None] = {}
 
     def __len__(self) -> int:
         return len(self._changes)
 
     def mutant(self, number: int) -> Mutant | None:
         """The mutant of that number, in the order of the text; none where it is no Python."""
+        if number not in self._made:
+            self._made[number] = self._make(number)
+        return self._made[number]
+
+    def _make(self, number: int) -> Mutant | None:
         node, changed = self._changes[number]
         text: str = self._tree.deep_replace(node, changed).code
         if text == self._source or not _compiles(text):
