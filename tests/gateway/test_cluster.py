@@ -239,11 +239,13 @@ async def test_nothing_of_a_session_is_stored_after_the_snapshot_that_the_other_
 
 
 async def test_a_gateway_that_ends_leaves_its_sessions_to_the_others(place: Place) -> None:
-    """Those that have not moved before."""
-    hurried = LIMITS.but(drain={"moves_seconds_max": 1e-9})
+    """Those that could not move before."""
+    hurried = LIMITS.but(drain={"moves_seconds_max": 0.1})
     async with serving(place.config(node="b")) as second:
         async with serving(place.config(node="a", limits=hurried)) as first:
             hello = await said_one(first)
+            moves = first.backends.named("echo").moves
+            moves.may_move = lambda session: False  # type: ignore[method-assign]
         await goes_on(second, hello)
         assert second.manager.counts.adopted == 1
 
