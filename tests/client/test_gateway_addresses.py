@@ -73,6 +73,7 @@ def test_tls_may_stand_beside_plain_addresses() -> None:
         ("shutdown", True),
         ("crowded", True),
         ("internal_error", True),
+        ("elsewhere", True),
         ("flood", False),
         ("", False),
     ],

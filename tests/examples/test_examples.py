@@ -49,6 +49,8 @@ async def registry(tmp_path: Path, *more: ListenerConfig) -> dict[str, tuple[str
             person(gateway, "tcp") as someone,
         ):
             await someone.shown_code()
+            for backend in gateway.backends.terminals:
+                backend.counts.failures["timeout"] += 1  # no sample before the first one
             text = (await ask(gateway, "/metrics")).body.decode()
     names: dict[str, tuple[str, set[str]]] = {}
     for family in text_string_to_metric_families(text):

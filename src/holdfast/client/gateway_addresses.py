@@ -20,7 +20,9 @@ _KINDS: Final = {
     "telnet": "Telnet",
     "telnets": "Telnet",
 }
-_ELSEWHERE: Final = frozenset({Reason.SHUTDOWN, Reason.CROWDED, Reason.INTERNAL_ERROR})
+_ELSEWHERE: Final = frozenset(
+    {Reason.SHUTDOWN, Reason.CROWDED, Reason.INTERNAL_ERROR, Reason.ELSEWHERE}
+)
 
 
 def better_elsewhere(reason: str) -> bool:

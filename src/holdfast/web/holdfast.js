@@ -110,7 +110,7 @@ const OUTPUTS = new Set(["text", "formatted", "data", "binary", "prompt", "notic
 const RETURNING_CODES = new Set([1001, 1005, 1006, 1011, 1012, 1013, 1014]);
 const SUPERSEDED = "superseded";
 // Reasons of one gateway, which another one may not have.
-const ELSEWHERE = new Set(["shutdown", "crowded", "internal_error"]);
+const ELSEWHERE = new Set(["shutdown", "crowded", "internal_error", "elsewhere"]);
 const RECONNECT_CODE_MIN = 4500;
 // Marks a command that is kept in memory only. A symbol is neither sent nor stored.
 const SECRET = Symbol("secret");
