@@ -25,6 +25,7 @@ from tests.simulation.postgresql.client import SIMULATED, simulate
 from holdfast.sessions.records import Batch, Stored
 from holdfast.sessions.stores.base import StoreError, StoreFencedError, Whereabouts
 from holdfast.sessions.stores.postgres import content
+from holdfast.sessions.stores.postgres.connection import Transaction
 from holdfast.sessions.stores.postgres.store import PostgresStore
 
 HERE, ASKED, REFUSED = Whereabouts.HERE, Whereabouts.ASKED, Whereabouts.REFUSED
@@ -170,6 +171,27 @@ async def test_a_run_that_hangs_in_a_transaction_is_fenced(database: Database) -
     with pytest.raises(StoreError, match="closed"):
         await hang()
     assert [each["fenced"] for each in await database.run(FENCED)] == [False]
+
+
+async def test_a_run_that_hangs_while_it_takes_sessions_leaves_them_to_another(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, third = [await database.opened(name) for name in "abc"]
+    await first.commit(said(1, "s1", 1, "a"))
+    await first.close(clean=False)
+
+    async def hang(work: Transaction, *_: object) -> Stored:
+        async with asyncio.timeout(60.0):
+            while await third.neighbours.adopt() is None:
+                await third.beat()
+                await asyncio.sleep(0.02)
+        await work.fetch("SELECT 1")
+        raise AssertionError("expected the server to end the transaction")
+
+    monkeypatch.setattr(second._content, "stored", hang)
+    with pytest.raises(StoreError, match="closed"):
+        await second.neighbours.adopt()
+    assert await texts(third, "s1") == ["a"]
 
 
 async def test_sessions_are_taken_by_one_of_those_that_see_the_end(either: Database) -> None:

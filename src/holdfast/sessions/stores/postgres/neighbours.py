@@ -150,7 +150,7 @@ class PostgresNeighbours:
 
     async def adopt(self) -> Stored | None:
         content = self._content
-        async with self._watcher.transaction() as work:
+        async with self._watcher.transaction(self._idle_seconds_max) as work:
             adopted, heads = await adopt(work, content.inc)
             if not adopted.runs and not heads.heads and not heads.set_aside:
                 return None
