@@ -189,7 +189,7 @@ async def test_a_run_that_hangs_while_it_takes_sessions_leaves_them_to_another(
         raise AssertionError("expected the server to end the transaction")
 
     monkeypatch.setattr(second._content, "stored", hang)
-    with pytest.raises(StoreError, match="closed"):
+    with pytest.raises(StoreError):
         await second.neighbours.adopt()
     assert await texts(third, "s1") == ["a"]
 
