@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -18,9 +18,6 @@ from holdfast.sessions.stores.base import Store, StoreVersionError
 from holdfast.sessions.stores.copying import copy, examine
 from holdfast.sessions.stores.sqlite import SCHEMA_VERSION as SQLITE_VERSION
 from holdfast.sessions.stores.sqlite import SQLiteStore, read_version
-
-NODE: Final = "holdfast store"
-"""The name of the run in a database that several gateways can use."""
 
 
 class Action(StrEnum):
@@ -124,10 +121,16 @@ async def _require_version(config: StoreConfig) -> None:
 def _make(config: StoreConfig) -> Store:
     if config.path:
         return SQLiteStore(Path(config.path), StoreLimits())
+    from holdfast.sessions.stores.postgres.runs import COPYING_NODE
     from holdfast.sessions.stores.postgres.store import PostgresStore
 
-    password = store_password(config)
-    return PostgresStore(config.url, StoreLimits(), node=NODE, password=password, alone=True)
+    return PostgresStore(
+        config.url,
+        StoreLimits(),
+        node=COPYING_NODE,
+        password=store_password(config),
+        alone=True,
+    )
 
 
 def _read(place: str) -> StoreConfig:

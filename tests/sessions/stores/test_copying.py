@@ -14,6 +14,7 @@ from holdfast.core.limits import StoreLimits
 from holdfast.sessions.records import Batch
 from holdfast.sessions.stores.base import Store, StoreBusyError, StoreError
 from holdfast.sessions.stores.copying import Content, copy, examine
+from holdfast.sessions.stores.postgres.runs import COPYING_NODE
 from holdfast.sessions.stores.postgres.store import PostgresStore
 from holdfast.sessions.stores.sqlite import SQLiteStore
 
@@ -28,8 +29,12 @@ class Places:
     def file(self, name: str) -> SQLiteStore:
         return SQLiteStore(self.folder / name, StoreLimits())
 
-    def database(self, node: str = "a", *, alone: bool = False) -> PostgresStore:
-        return PostgresStore(self.url, StoreLimits(), node=node, alone=alone)
+    def database(self, node: str = "a") -> PostgresStore:
+        return PostgresStore(self.url, StoreLimits(), node=node)
+
+    def copied(self) -> PostgresStore:
+        """The database as `holdfast store copy` opens it."""
+        return PostgresStore(self.url, StoreLimits(), node=COPYING_NODE, alone=True)
 
 
 @pytest_asyncio.fixture
@@ -70,9 +75,9 @@ async def test_a_copy_in_postgresql_and_one_of_it_are_as_the_file(
     places: Places, clean: bool
 ) -> None:
     await fill(places.file("first"), clean=clean)
-    assert await copy(places.file("first"), places.database()) == Content(150, 0, clean)
+    assert await copy(places.file("first"), places.copied()) == Content(150, 0, clean)
     there = await content(places.database("b"))
-    assert await copy(places.database("c"), places.file("second")) == Content(150, 0, clean)
+    assert await copy(places.copied(), places.file("second")) == Content(150, 0, clean)
     assert await content(places.file("first")) == there == await content(places.file("second"))
     assert there[0] is clean
     assert await examine(places.file("second")) == Content(150, 0, clean)
@@ -80,7 +85,7 @@ async def test_a_copy_in_postgresql_and_one_of_it_are_as_the_file(
 
 async def test_a_run_goes_on_with_a_copy(places: Places) -> None:
     await fill(places.file("first"), clean=True)
-    await copy(places.file("first"), places.database())
+    await copy(places.file("first"), places.copied())
     store = places.database()
     stored = await store.open()
     more = Batch(stored.number + 1, records=[("s001", record(4, "d", top=4))])
@@ -107,7 +112,7 @@ async def test_a_database_that_a_gateway_uses_is_not_copied(places: Places) -> N
     running = places.database("gateway")
     await running.open()
     with pytest.raises(StoreBusyError, match="the gateway 'gateway' uses it"):
-        await copy(places.database("x", alone=True), places.file("first"))
+        await copy(places.copied(), places.file("first"))
     await running.close(clean=True)
 
 
@@ -122,6 +127,6 @@ async def test_what_cannot_be_read_is_counted_and_left_as_it_is(places: Places) 
     for _ in range(2):
         found = await examine(places.file("first"))
         assert (found.sessions, found.unreadable > 0) == (1, True)
-    found = await copy(places.file("first"), places.database())
+    found = await copy(places.file("first"), places.copied())
     assert (found.sessions, found.unreadable > 0) == (1, True)
     assert (await examine(places.database())).sessions == 1

@@ -73,6 +73,9 @@ _OWN: Final = """
     UPDATE holdfast.session SET owner = $1, gen = gen + 1
     WHERE owner = ANY($2) OR owner IS NULL RETURNING sid, body
 """
+COPYING_NODE: Final = "holdfast store"
+"""The node of a run that copies a store, as others see it."""
+
 _HEAR: Final = """
     INSERT INTO holdfast.heard (inc, instance, number)
     SELECT $1, instance, max(number) FROM holdfast.heard WHERE inc = ANY($2) GROUP BY instance
@@ -172,13 +175,14 @@ async def inherit_heard(
 ) -> tuple[dict[str, int], list[EndedRun]]:
     """Go on with what earlier runs of `node` have heard of instances, which link to this run
     instead. What runs of other nodes have heard is returned, too: instances number their outputs
-    for each node."""
-    own = {inc: name for inc, name in runs.items() if name == node}
-    others = await forget_heard(work, {inc: runs[inc] for inc in runs.keys() - own.keys()})
-    await work.fetch(_HEAR, inc, list(own))
-    await work.fetch(_HEARD, list(own))
+    for each node. What was copied has been of any node, and is for any."""
+    any_node = node == COPYING_NODE
+    own = [each for each, name in runs.items() if any_node or name in (node, COPYING_NODE)]
+    others = await forget_heard(work, {each: runs[each] for each in runs.keys() - set(own)})
+    await work.fetch(_HEAR, inc, own)
+    await work.fetch(_HEARD, own)
     accepted = dict(await work.fetch(_HEARD_OF, inc))
-    return accepted, [*others, *(EndedRun(each, node, {}) for each in own)]
+    return accepted, [*others, *(EndedRun(each, runs[each], {}) for each in own)]
 
 
 async def forget_heard(work: Transaction, runs: Mapping[int, str]) -> list[EndedRun]:
