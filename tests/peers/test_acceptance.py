@@ -187,7 +187,8 @@ async def test_character_mode(tmp_path: Path, terminals: Tmux, gateway: RunningG
         await pane.sees("You said [look].")
         await pane.types("north")
         screen = await pane.sees("You said [north].")
-        assert b"north\r\0" in wire.up
+        typed = re.sub(rb"\xff\xfa.*?\xff\xf0", b"", wire.up, flags=re.DOTALL)
+        assert b"north\r\0" in typed  # the answer to a question of the gateway may come in between
         assert screen.count("You said [") == 2  # none of an empty line
 
 

@@ -198,7 +198,8 @@ async def test_a_name_is_free_when_its_holder_has_closed_its_connection(
         for person, name in ((closed, "Ann"), (lost, "Bob"), (watcher, "Watcher")):
             person.types(name)
             await person.sees("You are in lobby.")
-        closed.writer.close()
+        closed.writer.write_eof()  # to close with input that is not read would reset
+        await closed.rest()
         lost.drop()
         await is_cut_off(watcher, "Ann")
         await is_cut_off(watcher, "Bob")

@@ -20,11 +20,15 @@ from tests.peers.kildclient import Display, display
 from tests.peers.screens import Screen, until
 from tests.programs import need
 
+from holdfast.net.runtime.loop import done_within
+
 _SETTINGS: Final = (
     ("set-option", "-g", "history-limit", "20000"),
     ("set-option", "-g", "remain-on-exit", "on"),
     ("refresh-client", "-C", "100x30"),
 )
+_LOOK_SECONDS: Final = 1.0
+"""The screen is looked at so often, at least."""
 _BURST_SECONDS: Final = 0.02
 """How long a program may write on before the screen is looked at."""
 
@@ -151,7 +155,8 @@ class Pane(Screen):
         try:
             async with asyncio.timeout(SECONDS):
                 while not condition(await self.screen()):
-                    await self.changed.wait()
+                    # tmux may not tell of what a program has written right before its end.
+                    await done_within(self.changed.wait(), _LOOK_SECONDS)
                     await asyncio.sleep(_BURST_SECONDS)
         except TimeoutError:
             seen = self._seen.rstrip()
