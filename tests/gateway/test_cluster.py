@@ -522,8 +522,9 @@ async def test_the_sessions_of_all_nodes_are_listed_and_ended_at_any_of_them(pla
         await said_one(one)
         welcome = await remote.expect("welcome")
         away = await said_one(other)
-        await eventually(lambda: one.journal.idle and other.journal.idle)
         sids = [split_token(hello["token"])[0] for hello in (welcome, away)]  # type: ignore[index]
+        await eventually(lambda: other.manager.sessions[sids[1]].row.detached > 0.0)
+        await eventually(lambda: one.journal.idle and other.journal.idle)
         everywhere = await told(one, "/api/sessions?nodes=all")
         items = everywhere["items"]
         assert {item["sid"] for item in items if item["node"] == "b"} == set(sids)
