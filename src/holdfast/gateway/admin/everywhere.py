@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from holdfast.core.limits import AdminLimits
-from holdfast.gateway.admin.views import BadQueryError, Page, Wanted, list_sessions, read_wanted
+from holdfast.gateway.admin.views import (
+    BadQueryError,
+    Page,
+    RowView,
+    Wanted,
+    list_sessions,
+    read_wanted,
+    row_view,
+)
 from holdfast.gateway.view import GatewayView
 from holdfast.sessions.stores.base import OwnedRow
 
@@ -16,24 +24,11 @@ KEY = "nodes"
 """Of a query. Its only value is `all`."""
 
 
-class StoredView(Struct, frozen=True):
-    """A session of another node, as it is stored. Times are wall clock, in seconds."""
+class StoredView(RowView, frozen=True):
+    """A session of another node, as it is stored."""
 
     node: str
     """The node that has it; empty while none has."""
-    sid: str
-    state: str
-    user: str
-    profile: str
-    app: str
-    protocol: str
-    address: str
-    client: str
-    durability: str
-    created: float
-    detached: float
-    """Since when its client is away, or 0."""
-    groups: list[str]
 
 
 async def list_everywhere(view: GatewayView, query: Mapping[str, str], limits: AdminLimits) -> Page:
@@ -74,17 +69,8 @@ def _stored_view(owned: OwnedRow, behind: float) -> StoredView:
     """`behind` is by how much the wall clock is ahead of the gateway's time."""
     row = owned.row
     return StoredView(
-        node=owned.node,
-        sid=row.sid,
+        **row_view(row, behind),
         state=row.state,
-        user=row.user,
-        profile=row.profile,
-        app=row.app,
-        protocol=row.protocol,
-        address=row.address,
-        client=row.capabilities.client,
-        durability=row.durability,
-        created=row.created + behind,
         detached=row.detached + behind if row.detached else 0.0,
-        groups=list(row.groups),
+        node=owned.node,
     )

@@ -33,8 +33,8 @@ class BadQueryError(HoldfastError):
     """A request that asks for what there cannot be. Names the key, what was found and expected."""
 
 
-class SessionView(Struct, frozen=True):
-    """A session, as an operator sees it. Times are wall clock, in seconds."""
+class RowView(Struct, frozen=True):
+    """What an operator sees of any session. Times are wall clock, in seconds."""
 
     sid: str
     state: str
@@ -48,6 +48,12 @@ class SessionView(Struct, frozen=True):
     created: float
     detached: float
     """Since when its client is away, or 0."""
+    groups: list[str]
+
+
+class SessionView(RowView, frozen=True):
+    """A session of this gateway, as an operator sees it."""
+
     expires: float
     """When it ends if its client stays away; 0 while it has its client."""
     connection: int
@@ -57,7 +63,6 @@ class SessionView(Struct, frozen=True):
     window_bytes: int
     queue_messages: int
     queue_bytes: int
-    groups: list[str]
     viewers: int
     """Who watch it."""
     terminal: TerminalView | None
@@ -124,7 +129,7 @@ def _loaded_view(session: Session, behind: float, expires: float) -> SessionView
     row, consumer, out, inbox = session.row, session.consumer, session.out, session.inbox
     backend = session.backend
     return SessionView(
-        **_row_view(row, behind),
+        **row_view(row, behind),
         state=session.state.value,
         detached=row.detached + behind if row.detached else 0.0,
         expires=expires,
@@ -147,7 +152,7 @@ def _dormant_view(
     outs: Sequence[Any] = logs.outs if logs is not None else ()
     ins = logs.ins if logs is not None else ()
     return SessionView(
-        **_row_view(stored.row, behind),
+        **row_view(stored.row, behind),
         state=dormant.state.value,
         detached=dormant.detached + behind,
         expires=expires,
@@ -162,7 +167,7 @@ def _dormant_view(
     )
 
 
-def _row_view(row: Row, behind: float) -> dict[str, Any]:
+def row_view(row: Row, behind: float) -> dict[str, Any]:
     return {
         "sid": row.sid,
         "user": row.user,
