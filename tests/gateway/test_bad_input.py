@@ -277,7 +277,6 @@ async def test_noise(tmp_path: Path, scheme: str) -> None:
 # --- those who do not go on
 
 HALF_OPEN: dict[str, tuple[bytes, bytes]] = {
-    "nothing": (b"", b"HTTP/1.1 408 "),
     "half-a-head": (HANDSHAKE[:60], b"HTTP/1.1 408 "),
     "no-hello": (HANDSHAKE, b"HTTP/1.1 101 "),
     "half-a-hello": (HANDSHAKE + frame(1, b'{"t":"hello"}')[:9], b"HTTP/1.1 101 "),
@@ -292,6 +291,17 @@ async def test_a_handshake_that_does_not_go_on_is_ended(
         said = await answer(gateway, "ws", data)
         assert said.startswith(begin)
         assert b"nothing was heard from you for too long" in said
+
+
+async def test_a_connection_without_a_request_is_closed_without_an_answer(tmp_path: Path) -> None:
+    """A browser that opens connections in advance takes an answer on one of them for its next
+    request's."""
+    async with watched(configured(tmp_path, limits=SHORT)) as (gateway, _):
+        assert await answer(gateway, "ws", b"") == b""
+    async with serving(configured(tmp_path)) as gateway, raw(gateway, "ws") as (reader, _):
+        await eventually(lambda: len(gateway.listeners.clients.connections) == 1)
+        gateway.stop()
+        assert await to_the_end(reader) == b""
 
 
 async def test_others_are_served_while_handshakes_hang(tmp_path: Path) -> None:

@@ -358,6 +358,12 @@ async def test_a_slow_handshake_is_answered_408() -> None:
         assert server.failed_handshakes == 1
 
 
+async def test_a_connection_without_a_request_is_closed_without_an_answer() -> None:
+    async with serve(echo, open_timeout=0.1) as server, raw(server, request=b"") as caller:
+        assert await caller.read_all() == b""
+        assert server.failed_handshakes == 1
+
+
 async def test_a_malformed_handshake_is_counted() -> None:
     async with serve(echo) as server, raw(server, request=b"\x16\x03\x01\r\n\r\n") as caller:
         assert (await caller.read_all()).startswith(b"HTTP/1.1 400 ")

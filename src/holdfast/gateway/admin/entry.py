@@ -57,7 +57,10 @@ class Entry:
     def expired(self, now: float) -> None: ...
 
     def overdue(self, reason: Reason) -> None:
-        self._refuse("408 Request Timeout")
+        if self._head:
+            self._refuse("408 Request Timeout")
+        else:
+            self._connection.close()
 
     def drain(self) -> None:
         self._connection.close()

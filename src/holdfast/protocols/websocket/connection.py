@@ -332,11 +332,15 @@ class ServerConnection(Connection):
     def refuse(self, status: int, message: str, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Answer with an HTTP error; the state is `CLOSED` then.
 
+        Before the first byte of a request, there is no answer: browsers open connections in
+        advance, and would take it for the answer to a later request (RFC 9112 section 9.2).
+
         Raises `ValueError` for values that HTTP cannot express, and changes nothing then.
         """
         answer = handshake.write_refusal(status, message, headers)
         self._step(Input.REFUSED)
-        self._out.append(answer)
+        if self._head:
+            self._out.append(answer)
 
 
 class ClientConnection(Connection):
