@@ -56,6 +56,16 @@ class Screen:
         await self.shows(lambda screen: screen.count(text) >= times, f"{text!r} (x {times})")
         return self._seen
 
+    async def sees_after(self, earlier: str, text: str) -> str:
+        """Wait until `text` is there behind the last `earlier`; returns the whole screen.
+
+        Some clients show a prompt more than once: its second place may be the first prompt's.
+        """
+        what = f"{text!r} behind {earlier!r}"
+        return await self.shows(
+            lambda screen: earlier in screen and text in screen.rpartition(earlier)[2], what
+        )
+
     async def shows(self, condition: Callable[[str], bool], what: str) -> str:
         """Wait until the screen is as wanted; returns it."""
 
