@@ -62,6 +62,7 @@ class Cluster:
         self._numbers = count(1)
         self._free: list[str] = []
         self._server: subprocess.Popen[bytes] | None = None
+        self._settings: dict[str, str] = {}
 
     @property
     def data(self) -> Path:
@@ -79,6 +80,7 @@ class Cluster:
 
     def start(self, **settings: str) -> None:
         """Start the server, and wait until it answers."""
+        self._settings = settings
         options = {**_SETTINGS, "unix_socket_directories": str(self.folder), **settings}
         command = [str(self._programs / "postgres"), "-D", str(self.data), "-p", str(self.port)]
         for key, value in options.items():
@@ -91,6 +93,10 @@ class Cluster:
             assert self._server.poll() is None, "the server has ended"
             assert time.monotonic() < deadline, "the server does not start"
             time.sleep(0.02)
+
+    def start_again(self) -> None:
+        """Start the server with the settings that it had."""
+        self.start(**self._settings)
 
     def stop(self, how: signal.Signals = signal.SIGQUIT) -> None:
         """Stop the server: at once, as after a crash."""

@@ -5,7 +5,8 @@ listen to a ticker. After the last blow everything must have been done once and
 in order, and everything that was said must have been shown once, or the client
 was told that it may be missing.
 
-With `--cluster`, there are three gateways on one PostgreSQL database, one of which is killed.
+With `--cluster`, there are three gateways on one PostgreSQL database: one of them is killed, all are
+restarted one after the other, or the database is away.
 """
 
 from __future__ import annotations
@@ -47,17 +48,19 @@ def _cluster_plans(kills: int, load: dict[str, Any]) -> dict[str, Plan]:
     return {
         "durable": Plan("node", "durable", kills, **every),
         "fast": Plan("node", "fast", kills, **every),
+        "rolling": Plan("rolling", "fast", max(1, kills // 10), **every),
+        "database": Plan("database", "durable", max(1, kills // 10), away_seconds=10.0, **every),
     }
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = harness.parser(__doc__)
-    parser.add_argument("--cluster", action="store_true", help="kill one of several gateways")
+    parser.add_argument("--cluster", action="store_true", help="several gateways")
     parser.add_argument("--kills", type=int, help="100; of one of several gateways, 50")
     parser.add_argument("--clients", type=int, help="200; with several gateways, 300")
     parser.add_argument("--rate", type=float, help="commands a second of each client: 20, or 10")
     parser.add_argument("--logs", default="", help="a folder for the logs of all programs")
-    parser.add_argument("--only", choices=[*_plans(1, {})])
+    parser.add_argument("--only", choices=[*_plans(1, {}) | _cluster_plans(1, {})])
     options = parser.parse_args(arguments)
     kills, clients, rate = (50, 300, 10.0) if options.cluster else (100, 200, 20.0)
     load = {

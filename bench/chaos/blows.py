@@ -97,6 +97,11 @@ class Stage:
         for program in (*self.applications, *self.gateways):
             await program.kill()
 
+    @property
+    def nodes_ended(self) -> int:
+        """How many gateways do not run now."""
+        return sum(not gateway.runs for gateway in self.gateways)
+
     async def strike(self) -> None:
         """Do once what the plan says."""
         match self.plan.target:
@@ -107,12 +112,38 @@ class Stage:
             case "node":
                 await self._kill_node(random.randrange(len(self.gateways)))
             case "deploy":
-                await self.add()
-                await self.applications.pop(0).stop()
+                await self._deploy()
+            case "rolling":
+                async with asyncio.TaskGroup() as both:
+                    both.create_task(self._restart_all())
+                    both.create_task(self._deploy_all())
+            case "database":
+                await self._lose_database()
             case "freeze":
                 await self._freeze(random.choice(self.applications))
             case "replay" | "poison":
                 pass  # the clients do it
+
+    async def _deploy(self) -> None:
+        """Replace the oldest instance of the application."""
+        await self.add()
+        await self.applications.pop(0).stop()
+
+    async def _deploy_all(self) -> None:
+        for _ in range(self.plan.instances):
+            await self._deploy()
+
+    async def _restart_all(self) -> None:
+        for gateway in self.gateways:
+            await gateway.stop()
+            await self._start(gateway)
+
+    async def _lose_database(self) -> None:
+        assert self._database is not None
+        cluster = self._database.cluster
+        await asyncio.to_thread(cluster.stop)
+        await asyncio.sleep(self.plan.away_seconds)
+        await asyncio.to_thread(cluster.start_again)
 
     async def _freeze(self, victim: Program) -> None:
         """Let it stand still until the gateway has given its sessions to another."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Target = Literal["application", "gateway", "deploy", "freeze", "replay", "poison", "node"]
+Target = Literal[
+    "application", "gateway", "deploy", "freeze", "replay", "poison", "node", "rolling", "database"
+]
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,9 @@ class Plan:
     `replay`: people at lines are cut in the middle of what they are shown again. `poison`: a
     command ends whichever instance begins it. `node`: one of several gateways on one PostgreSQL
     database is killed, in turns as on the machine of the others, who see its end at once, and as on
-    another machine, where its lease must pass."""
+    another machine, where its lease must pass. `rolling`: all gateways are restarted, one after the
+    other, and at the same time all instances are replaced. `database`: PostgreSQL is killed, as
+    with `pg_ctl restart -m immediate`, and is away for a while."""
     durability: str = "durable"
     """`memory`: there is no store."""
     kills: int = 100
@@ -34,10 +38,12 @@ class Plan:
     """Between two ticks of an instance of the application, to everybody."""
     logs: str = ""
     """A folder that gets the logs of all programs."""
+    away_seconds: float = 0.0
+    """How long PostgreSQL is away, from its end to its start."""
     frozen_seconds: float = 10.0
     """How long an instance stands still at least; it is woken when its sessions have moved."""
 
     @property
     def instances(self) -> int:
         """How many instances of the application there are."""
-        return 2 if self.target in ("deploy", "freeze", "node") else 1
+        return 1 if self.target in ("application", "gateway", "replay", "poison") else 2

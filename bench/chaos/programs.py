@@ -70,6 +70,11 @@ class Program:
         if self._log_file is not None:
             self._log_file.write(line)
 
+    @property
+    def runs(self) -> bool:
+        """Whether it was started, and has not ended."""
+        return self._process is not None and self._process.returncode is None
+
     async def stop(self) -> None:
         """Ask it to stop in an orderly way, and wait until it has."""
         assert self._process is not None

@@ -59,12 +59,14 @@ async def torment(plan: Plan, cluster: Cluster | None = None) -> Row:
                 await asyncio.sleep(1.0)
                 finished.set()
                 await asyncio.wait(working)
+                ended = stage.nodes_ended
             finally:
                 finished.set()
                 stopped.set()
                 with suppress(ProcessLookupError):
                     await stage.close()
         row = _count(plan, folder / "ledger.db", typists, listeners)
+        row["nodes ended"] = ended
         return row | (_resumed(stage, typists) if plan.target == "node" else {})
 
 
@@ -220,7 +222,10 @@ def broken(row: Row) -> list[str]:
     - People at lines cannot acknowledge. They may be told that lines are missing, that they may
       have seen a line before, or, except with `durable`, that their code is not known.
 
-    - A broadcast does not reach the sessions of a killed node before another one has them.
+    - A broadcast does not reach a session that is between two nodes, nor one of a killed node
+      before another one has it.
+
+    Gateways whose database was away all run afterwards: none has taken another one for dead.
 
     What the application has not said before it died is not promised: it keeps each answer with
     its command's effect, and says it again when the command comes again.
@@ -235,10 +240,12 @@ def broken(row: Row) -> list[str]:
         "ticks missed",
         "ticks repeated",
     ]
-    if row["struck"] == "node":
+    if row["struck"] == "database":
+        must_be_none.append("nodes ended")
+    if row["struck"] in ("node", "rolling"):
         must_be_none.remove("ticks missed")
     if row["durability"] != "memory":
         must_be_none += ["lost and told"]
-    if row["durability"] == "durable" or row["struck"] not in ("gateway", "node"):
+    if row["durability"] == "durable" or row["struck"] not in ("gateway", "node", "database"):
         must_be_none += ["resets told", "codes refused"]
     return [name for name in must_be_none if row[name]]

@@ -15,6 +15,10 @@ PLANS = {
     "replay": Plan("replay", "durable", kills=4, clients=5, listeners=9),
     "poison": Plan("poison", "fast", kills=1, clients=10, listeners=2),
     "node": Plan("node", "durable", kills=2, clients=10, listeners=5, nodes=3),
+    "rolling": Plan("rolling", "fast", kills=1, clients=10, listeners=5, nodes=3),
+    "database": Plan(
+        "database", "durable", kills=1, clients=10, listeners=5, nodes=2, away_seconds=5.0
+    ),
 }
 
 
