@@ -5,8 +5,8 @@ listen to a ticker. After the last blow everything must have been done once and
 in order, and everything that was said must have been shown once, or the client
 was told that it may be missing.
 
-With `--cluster`, there are three gateways on one PostgreSQL database: one of them is killed, all are
-restarted one after the other, or the database is away.
+With `--cluster`, there are three gateways on one PostgreSQL database: one of them is killed, all
+are restarted one after the other, or the database is away.
 """
 
 from __future__ import annotations
