@@ -1,14 +1,17 @@
-"""Missing peer programs: skipped at home, a failure where everything must be there."""
+"""Peer programs: skipped where they are missing, and ended with what they have started."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
 from tests import programs
-from tests.programs import need
+from tests.gateway.running import eventually
+from tests.ports import free_port
+from tests.programs import listens, need, started
 
 
 def test_what_is_missing_is_skipped_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,3 +36,31 @@ def test_on_a_build_server_it_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("CI", "true")
     with pytest.raises(pytest.fail.Exception, match="no-such-program is not installed"):
         need("no-such-program")
+
+
+def runs(pid: int) -> bool:
+    """Whether a process has not ended yet; who was not waited for has, too."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("last", ["wait", "exit"])
+async def test_what_a_program_has_started_ends_with_it(last: str) -> None:
+    command = ("sh", "-c", f"sleep 600 & echo $!; {last}")
+    async with started(*command, stdout=asyncio.subprocess.PIPE) as process:
+        assert process.stdout is not None
+        child = int(await process.stdout.readline())
+        if last == "exit":
+            assert await process.wait() == 0
+        assert runs(child)
+    assert process.returncode == (-9 if last == "wait" else 0)
+    await eventually(lambda: not runs(child))
+
+
+async def test_a_program_that_ends_will_never_listen() -> None:
+    async with started("true") as process:
+        with pytest.raises(AssertionError, match="it has ended: 0"):
+            await listens(free_port(), process)

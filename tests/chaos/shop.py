@@ -25,7 +25,7 @@ import aiohttp
 import jwt
 import msgspec
 from tests.ports import free_port
-from tests.programs import ROOT, need
+from tests.programs import ROOT, end, need, start
 
 from holdfast.client import Began, Client, Data, Online, State, connect
 
@@ -64,15 +64,13 @@ class Part:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
         with (self._folder / "log.txt").open("a") as log:
-            self.process = await asyncio.create_subprocess_exec(
+            self.process = await start(
                 *self._command, cwd=self._folder, env=environment, stdout=log, stderr=log
             )
 
     async def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         assert self.process is not None
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-        await self.process.wait()
+        await end(self.process, number)
 
     async def again(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it, and start it again."""

@@ -366,6 +366,19 @@ const CASES = {
     assert.equal(sockets[4].url, first);
   },
 
+  async "after a goodbye for a reason of one gateway, the next address is dialled"() {
+    const reasons = { shutdown: 1, crowded: 1, internal_error: 1, elsewhere: 1, flood: 0, kicked: 0 };
+    for (const [reason, moves] of Object.entries(reasons)) {
+      const { session, sockets, welcome, retry } = await begin({ url: ["ws://a/", "ws://b/"] });
+      welcome();
+      sockets[0].hears({ t: "bye", code: 1012, reason, text: "", retry_ms: 100 });
+      sockets[0].ends(1012);
+      retry();
+      assert.equal(sockets[1].url !== sockets[0].url, Boolean(moves), reason);
+      session.close();
+    }
+  },
+
   async "a page that is loaded anew begins at the address that had its session"() {
     const storage = new Storage();
     const url = ["ws://a/", "ws://b/", "ws://c/"];

@@ -17,7 +17,7 @@ from playwright.async_api import Browser, Page
 from tests.docs.pages import ROOT, blocks
 from tests.peers.chromium import chromium
 from tests.ports import free_port
-from tests.programs import missing, need
+from tests.programs import listens, missing, need, started
 
 PAGE = ROOT / "docs" / "fastapi.md"
 SHOP = ROOT / "examples" / "shop"
@@ -64,28 +64,9 @@ async def running(folder: Path, command: str) -> AsyncIterator[asyncio.subproces
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
     with (folder / "log.txt").open("a") as log:
-        process = await asyncio.create_subprocess_exec(
-            *command.split(), cwd=folder, env=environment, stdout=log, stderr=log
-        )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-async def answers(port: int) -> None:
-    """Wait until something listens at a port."""
-    async with asyncio.timeout(SECONDS):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                await asyncio.sleep(0.05)
-                continue
-            writer.close()
-            return
+        options = {"cwd": folder, "env": environment, "stdout": log, "stderr": log}
+        async with started(*command.split(), **options) as process:
+            yield process
 
 
 def moved(text: str, ports: dict[str, int]) -> str:
@@ -111,10 +92,11 @@ async def followed(folder: Path) -> AsyncIterator[Shop]:
                 shell = await asyncio.create_subprocess_shell(command, cwd=folder)
                 assert await shell.wait() == 0
                 continue
-            await stack.enter_async_context(running(folder, moved(command, ports)))
+            process = await stack.enter_async_context(running(folder, moved(command, ports)))
             if command.startswith("holdfast "):
-                await answers(ports["8081"])
-        await answers(ports["8000"])
+                await listens(ports["8081"], process)
+            elif command.startswith("nginx "):
+                await listens(ports["8000"], process)
         yield Shop(folder, ports["8000"])
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,9 +10,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 from tests.gateway.clients import V1
-from tests.gateway.running import SECONDS, eventually, serving
+from tests.gateway.running import eventually, serving
 from tests.ports import free_port
-from tests.programs import need
+from tests.programs import listens, need, started
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Origin, Subprotocol
@@ -44,26 +43,13 @@ async def proxied(folder: Path, name: str) -> AsyncIterator[tuple[Gateway, int]]
     program = need(command)
     ports = {"8000": free_port(), "8081": free_port()}
     (folder / name).write_text(moved(name, ports))
-    async with serving(parse(moved("gateway.toml", ports))) as gateway:
-        process = await asyncio.create_subprocess_exec(
-            program, *arguments, cwd=folder, env=os.environ | {"HOME": str(folder)}
-        )
-        try:
-            async with asyncio.timeout(SECONDS):
-                while True:
-                    try:
-                        _, writer = await asyncio.open_connection("127.0.0.1", ports["8000"])
-                    except OSError:
-                        assert process.returncode is None, "the proxy has ended"
-                        await asyncio.sleep(0.02)
-                        continue
-                    writer.close()
-                    break
-            yield gateway, ports["8000"]
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
+    environment = os.environ | {"HOME": str(folder)}
+    async with (
+        serving(parse(moved("gateway.toml", ports))) as gateway,
+        started(program, *arguments, cwd=folder, env=environment) as process,
+    ):
+        await listens(ports["8000"], process)
+        yield gateway, ports["8000"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.gateway.clients import break_off
 from tests.gateway.running import SECONDS
+from tests.programs import started
 
 
 class Visit:
@@ -88,19 +89,13 @@ async def mud(port: int = 0) -> AsyncIterator[Mud]:
 @asynccontextmanager
 async def running(*command: str | Path, port: int) -> AsyncIterator[asyncio.subprocess.Process]:
     """A program while the block runs, once it listens at `port`."""
-    process = await asyncio.create_subprocess_exec(
-        *map(str, command), stdin=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
-    )
-    try:
+    options = {"stdin": asyncio.subprocess.DEVNULL, "stderr": asyncio.subprocess.PIPE}
+    async with started(*command, **options) as process:
         async with asyncio.timeout(SECONDS):
             while not _listens(port):
                 assert process.returncode is None, (await process.communicate())[1].decode()
                 await asyncio.sleep(0.01)
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 def _listens(port: int) -> bool:

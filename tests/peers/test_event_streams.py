@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +12,7 @@ from msgspec import structs
 from playwright.async_api import Browser
 from tests.gateway.running import SECONDS, Stage, configured, eventually, staged
 from tests.ports import free_port
-from tests.programs import need
+from tests.programs import listens, need, started
 
 from holdfast.gateway.gateway import Gateway
 
@@ -81,31 +80,13 @@ async def behind(folder: Path, name: str) -> AsyncIterator[tuple[Gateway, Stage,
     (site / "index.html").write_text(PAGE)
     config = configured(folder, [f"ws://127.0.0.1:{back}/live"], pages=str(site))
     listener = structs.replace(config.listener[0], origins=(f"http://127.0.0.1:{front}",))
-    async with staged(structs.replace(config, listener=(listener,))) as (gateway, stage):
-        environment = os.environ | {"HOME": str(folder)}
-        process = await asyncio.create_subprocess_exec(
-            program, *COMMANDS[name], cwd=folder, env=environment
-        )
-        try:
-            await _open(front, process)
-            yield gateway, stage, f"http://127.0.0.1:{front}/"
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.wait()
-
-
-async def _open(port: int, process: asyncio.subprocess.Process) -> None:
-    async with asyncio.timeout(SECONDS):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                assert process.returncode is None, "the proxy has ended"
-                await asyncio.sleep(0.02)
-            else:
-                writer.close()
-                return
+    environment = os.environ | {"HOME": str(folder)}
+    async with (
+        staged(structs.replace(config, listener=(listener,))) as (gateway, stage),
+        started(program, *COMMANDS[name], cwd=folder, env=environment) as process,
+    ):
+        await listens(front, process)
+        yield gateway, stage, f"http://127.0.0.1:{front}/"
 
 
 @pytest.mark.parametrize("name", PROXIES)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.conformance.vtc.sources import cache_directory
-from tests.programs import missing, need
+from tests.programs import end, listens, missing, need, start, started
 
 HERE: Final = Path(__file__).parent
 SECONDS: Final = 60.0
@@ -62,7 +62,7 @@ def go(source: Path, to: Path) -> str:
 
 async def run(command: Sequence[str], variables: Mapping[str, str] | None = None) -> str:
     """Run a program to its end, which must be good; what it said."""
-    process = await asyncio.create_subprocess_exec(
+    process = await start(
         *command,
         env={**os.environ, **(variables or {})},
         stdout=asyncio.subprocess.PIPE,
@@ -72,8 +72,7 @@ async def run(command: Sequence[str], variables: Mapping[str, str] | None = None
         async with asyncio.timeout(SECONDS):
             out, err = await process.communicate()
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
+        await end(process)
     assert process.returncode == 0, err.decode()
     return out.decode(errors="replace")
 
@@ -83,22 +82,6 @@ async def running(
     command: Sequence[str], port: int, variables: Mapping[str, str] | None = None
 ) -> AsyncIterator[None]:
     """A server program, once it listens at `port`, up to the end of the block."""
-    process = await asyncio.create_subprocess_exec(
-        *command, env={**os.environ, **(variables or {})}
-    )
-    try:
-        async with asyncio.timeout(SECONDS):
-            while True:
-                try:
-                    _, writer = await asyncio.open_connection("127.0.0.1", port)
-                except OSError:
-                    assert process.returncode is None, f"{command} ended"
-                    await asyncio.sleep(0.05)
-                else:
-                    writer.close()
-                    break
+    async with started(*command, env={**os.environ, **(variables or {})}) as process:
+        await listens(port, process)
         yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
