@@ -171,6 +171,9 @@ class SessionPort:
     """`(session, cseq)`: every command up to `cseq` was applied. Returns the bytes set free."""
     set_input_mode = staticmethod(Session.set_input_mode)
     """`(session, mode)`: how typing is to be taken."""
+    unacknowledged = staticmethod(TerminalSession.unacknowledged)
+    """`(session)`: bytes of a terminal that its client has not shown yet; that were not written
+    to it, for a client that does not say what it has shown."""
     save = staticmethod(Session.mark_row_dirty)
     """`(session)`: store the row, in which the backend has changed its notes."""
 
@@ -211,12 +214,6 @@ class SessionPort:
             return False
         session.deliver()
         return session.out.sent >= session.out.top
-
-    @staticmethod
-    def unacknowledged(session: TerminalSession) -> int:
-        """Bytes of a terminal that its client has not shown yet; that were not written to it,
-        for a client that does not say what it has shown."""
-        return session.unacknowledged
 
     @staticmethod
     def await_delivery(session: Session) -> None:

@@ -57,10 +57,12 @@ class Ring(Outbox):
         self._drop(max(0, min(self.size - (most - most // 8), upto - self.base)))
 
     def take(self, limit: int) -> tuple[int, Sequence[Output | None]]:
-        first, top = self.sent + 1, self.top
-        parts = self.view(self.sent, top)
-        self.sent = top
-        return first, parts
+        sent, chunks = self.sent, self._chunks
+        top = self.sent = self.base + self.size
+        unsent = top - sent
+        if chunks and 0 < unsent <= len(chunks[-1]):  # the usual case, in few steps
+            return sent + 1, (Binary(chunks[-1][-unsent:]),)
+        return sent + 1, self.view(sent, top)
 
     def view(self, after: int, upto: int) -> Sequence[Output | None]:
         parts = []

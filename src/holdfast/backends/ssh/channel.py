@@ -77,7 +77,7 @@ class SshChannel:
         return self._session.full
 
     def write(self, data: bytes) -> None:
-        if not self._channel.is_closing() and not self._data.send(data):
+        if not self._data.send(data) and not self._channel.is_closing():
             self._channel.write(data)
 
     def pause_reading(self) -> None:

@@ -29,6 +29,8 @@ class AesGcm(Encryption):
         self._cipher = AESGCM(key)
         self._fixed = iv[:_FIXED_BYTES]
         self._counter = int.from_bytes(iv[_FIXED_BYTES:], "big")
+        self._nonce = iv
+        """Of the next packet."""
         self._is_open = False
         """Whether the packet that asyncssh has decrypted now is decrypted already."""
         self._held = b""
@@ -71,7 +73,7 @@ class AesGcm(Encryption):
 
     def sealed(self, header: bytes, packet: bytes) -> bytes:
         """The next packet encrypted, with its tag, behind those that are held."""
-        sealed = self._cipher.encrypt(self._nonce(), packet, header)
+        sealed = self._cipher.encrypt(self._nonce, packet, header)
         self._step()
         held, self._held = self._held, b""
         return b"".join((held, header, sealed))
@@ -79,7 +81,7 @@ class AesGcm(Encryption):
     def open(self, header: bytes | memoryview, sealed: bytes | memoryview) -> bytes | None:
         """Decrypt the next packet, with its tag. `None`, and no step on, if it is not genuine."""
         try:
-            packet = self._cipher.decrypt(self._nonce(), sealed, header)
+            packet = self._cipher.decrypt(self._nonce, sealed, header)
         except InvalidTag:
             return None
         self._step()
@@ -94,9 +96,7 @@ class AesGcm(Encryption):
         finally:
             self._is_open = False
 
-    def _nonce(self) -> bytes:
-        return self._fixed + self._counter.to_bytes(_COUNTER_BYTES, "big")
-
     def _step(self) -> None:
         """Never the same nonce twice for one key (RFC 5647 section 7.1)."""
-        self._counter = (self._counter + 1) & _COUNTER_MASK
+        counter = self._counter = (self._counter + 1) & _COUNTER_MASK
+        self._nonce = self._fixed + counter.to_bytes(_COUNTER_BYTES, "big")

@@ -376,7 +376,7 @@ class Bridge:
             seconds=self.life.seconds(),
             bytes_in=self._bytes_in,
             bytes_out=self._bytes_out,
-            unacknowledged_bytes=self._session.unacknowledged,
+            unacknowledged_bytes=self._session.unacknowledged(),
             viewers=len(viewers) if viewers is not None else 0,
             gaps=self._gaps,
             reattachments=self._reattachments,

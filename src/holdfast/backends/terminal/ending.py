@@ -32,6 +32,8 @@ class Ending:
         self._now = now
         self._at_end_of_tick = at_end_of_tick
         self._seconds_max = seconds_max
+        self.begun = False
+        """Whether the terminal is gone."""
         self._reason: Reason | None = None
         self._last: Sequence[Output] = ()
         self._told = False
@@ -40,14 +42,9 @@ class Ending:
         """What the client had not shown, in bytes, and since when it has not shown more."""
         self._since = 0.0
 
-    @property
-    def begun(self) -> bool:
-        """Whether the terminal is gone."""
-        return self._reason is not None
-
     def begin(self, reason: Reason, last: Sequence[Output]) -> None:
         """The terminal is gone. `last` is what the client is told behind all output."""
-        self._reason, self._last = reason, last
+        self.begun, self._reason, self._last = True, reason, last
         self.go_on()
 
     def attached(self) -> None:

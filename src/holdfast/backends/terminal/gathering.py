@@ -33,6 +33,9 @@ class Gathering:
 
     def add(self, data: bytes) -> None:
         """There is more output."""
+        if not self._parts and len(data) < _SMALL_BYTES:  # as `flush`, with nothing that waits
+            self._give(data)
+            return
         self._parts.append(data)
         self._size += len(data)
         if not self._timed or self._size >= _MUCH_BYTES or self._size < _SMALL_BYTES:

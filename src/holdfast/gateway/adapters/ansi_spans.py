@@ -18,6 +18,8 @@ Style = tuple[str, ...]
 """The colour, the background, and the words of what else is in effect."""
 
 _PLAIN: Final[Style] = ("", "")
+_TEXTS: Final = (Text, Prompt)
+"""A union would be made anew for each item."""
 _FLAGS: Final = {1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "reverse"}
 _ENDS: Final = {22: ("bold", "dim"), 23: ("italic",), 24: ("underline",), 27: ("reverse",)}
 _RANGES: Final = ((30, 0), (40, 1), (90, 0), (100, 1))
@@ -75,7 +77,7 @@ class SpanReader:
 
 
 def _has_escapes(item: Output | None) -> bool:
-    return isinstance(item, Text | Prompt) and "\x1b" in item.text
+    return isinstance(item, _TEXTS) and "\x1b" in item.text
 
 
 def _append(pieces: list[str], spans: list[Span], piece: str, length: int, style: Style) -> int:
