@@ -45,6 +45,10 @@ def test_an_output_is_read_and_written(text: str, item: Output) -> None:
     [
         ("{}", "expected one of text, data, prompt, notice or binary; found none"),
         ('{"text": "a", "notice": "b"}', "expected no notice beside text"),
+        ('{"text": "a", "prompt": "b"}', "expected no prompt beside text"),
+        ('{"text": "a", "package": "B"}', "expected no package beside text"),
+        ('{"text": "a", "data": 1}', "expected no data beside text"),
+        ('{"text": "a", "binary": "AA=="}', "expected no binary beside text"),
         ('{"prompt": "a", "binary": "AA=="}', "expected no binary beside prompt"),
         ('{"notice": "a", "spans": [{"start": 0, "length": 1, "style": "red"}]}',
          "expected no spans beside notice"),

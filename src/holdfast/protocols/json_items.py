@@ -39,7 +39,7 @@ class JsonSpan(Struct, frozen=True, forbid_unknown_fields=True):
     style: str
 
 
-class JsonOutput(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class JsonOutput(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """An output. Exactly one of `text`, `data`, `prompt`, `notice` and `binary` is there."""
 
     text: str | None = None
@@ -67,7 +67,7 @@ def read_output(it: JsonOutput | str) -> Output:
         spans = tuple(Span(span.start, span.length, span.style) for span in it.spans)
         return Formatted(it.text, spans)
     if it.text is not None:
-        if it != JsonOutput(text=it.text):  # the usual case, in few steps
+        if it.package or it.data or it.prompt or it.notice or it.binary:
             _check_alone(it, "text")
         return Text(it.text)
     if it.data:

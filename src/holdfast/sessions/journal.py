@@ -395,7 +395,7 @@ class Journal:
     @property
     def stored(self) -> bool:
         """Whether all changes so far survive the death of the process. Hot path."""
-        return not self._in_flight and self.idle
+        return not self._in_flight and not self._changed and self.idle
 
     @property
     def idle(self) -> bool:

@@ -24,8 +24,13 @@ from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability
 from holdfast.sessions.waiters import Settled, StoreUnavailableError
 
+_MEMORY: Final = Durability.MEMORY
+_FAST: Final = Durability.FAST
+_DURABLE: Final = Durability.DURABLE
+"""Looked up once: before Python 3.12 an enum's members are dear to reach."""
 
-class Targets(Struct, frozen=True, omit_defaults=True):
+
+class Targets(Struct, frozen=True, omit_defaults=True, gc=False):
     """The sessions that a publication is for. One that is named twice gets it once."""
 
     sessions: tuple[str, ...] = ()
@@ -34,15 +39,11 @@ class Targets(Struct, frozen=True, omit_defaults=True):
     groups: tuple[str, ...] = ()
     """All sessions in these groups."""
 
-    @property
-    def count(self) -> int:
-        return len(self.sessions) + len(self.users) + len(self.groups)
-
 
 NOBODY: Final = Targets()
 
 
-class Publication(Struct, frozen=True):
+class Publication(Struct, frozen=True, gc=False):
     """Outputs for some sessions."""
 
     to: Targets
@@ -52,7 +53,7 @@ class Publication(Struct, frozen=True):
     """If not empty: it is carried out once, however often it comes."""
 
 
-class Published(Struct, frozen=True, omit_defaults=True):
+class Published(Struct, frozen=True, omit_defaults=True, gc=False):
     """What became of a publication."""
 
     reached: int
@@ -82,7 +83,8 @@ class Publishing:
     def check(self, it: Publication) -> None:
         """Raise `UnsendableError` for what cannot be carried out, whatever sessions there are."""
         limits, bounds = self._limits, self._port.limits
-        count = it.to.count
+        to = it.to
+        count = len(to.sessions) + len(to.users) + len(to.groups)
         if not 0 < count <= limits.targets_max:
             raise UnsendableError(
                 f"to: expected 1 to {limits.targets_max} sessions, users and groups; found {count}"
@@ -130,7 +132,10 @@ class Publishing:
             names = ", ".join(unknown.sessions[:3])
             raise UnknownSessionError(f"to: the application has no session {names}")
         self._emit(found, it.items, it.delivery)
-        attached = sum([session.consumer is not None for session in found])
+        attached = 0
+        for session in found:
+            if session.consumer is not None:
+                attached += 1
         if it.id:
             ids.add(it.id, digest, len(found), attached)
         return Published(len(found), attached, unknown)
@@ -141,11 +146,11 @@ class Publishing:
         False if they are already: then it is not called. Raises `StoreUnavailableError`.
         """
         journal = self._journal
-        if durability is Durability.MEMORY or journal.degraded:
+        if durability is _MEMORY or journal.degraded:
             return False
-        if durability is Durability.FAST and journal.stored:
+        if durability is _FAST and journal.stored:
             return False  # of sessions that are in memory only
-        journal.when_settled(call, sync=durability is Durability.DURABLE)
+        journal.when_settled(call, sync=durability is _DURABLE)
         return True
 
     async def carry_out(self, it: Publication, ids: PublicationIds) -> Published:

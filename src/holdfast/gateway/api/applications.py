@@ -33,12 +33,12 @@ class Applications:
 
     def of(self, key: Key, app: str) -> list[tuple[str, Publishing]]:
         """The applications that a key is for; only `app`, if that is not empty."""
-        known = self._publishing
-        return [
-            (name, known.get(backend) or self._open(backend))
-            for backend in self._backends.values()
-            if (name := backend.app) and app in ("", name) and key.covers(name)
-        ]
+        found, known = [], self._publishing
+        for backend in self._backends.values():
+            name = backend.app
+            if name and (not app or app == name) and key.covers(name):
+                found.append((name, known.get(backend) or self._open(backend)))
+        return found
 
     def find(self, key: Key, app: str) -> Publishing:
         """The only application that is meant. Raises `ApiRefusedError`."""

@@ -7,7 +7,7 @@ from typing import Final, Literal
 import msgspec
 from msgspec import Struct
 
-from holdfast.core.items import MUST
+from holdfast.core.items import MUST, Output
 from holdfast.core.validation import UnsendableError
 from holdfast.protocols.json_items import JsonOutput, read_output
 from holdfast.sessions.publishing import NOBODY, Publication, Published, Targets
@@ -15,7 +15,7 @@ from holdfast.sessions.publishing import NOBODY, Publication, Published, Targets
 Names = str | list[str]
 
 
-class To(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class To(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """Whom a publication is for: one of each, or several. A session gets it once."""
 
     session: Names | None = None
@@ -26,7 +26,7 @@ class To(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """All sessions in groups."""
 
 
-class PublishRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class PublishRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, gc=False):
     """A publication: one item or several, for some sessions."""
 
     to: To
@@ -46,7 +46,7 @@ class PublishRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     once it survives a loss of power."""
 
 
-class Unknown(Struct, frozen=True, omit_defaults=True):
+class Unknown(Struct, frozen=True, omit_defaults=True, gc=False):
     """The targets of a publication that do not exist."""
 
     session: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class Unknown(Struct, frozen=True, omit_defaults=True):
     """Groups without a member."""
 
 
-class PublishResult(Struct, frozen=True, omit_defaults=True):
+class PublishResult(Struct, frozen=True, omit_defaults=True, gc=False):
     """What became of a publication; with `error`, nothing was sent."""
 
     reached: int
@@ -131,14 +131,15 @@ def publication_of(it: PublishRequest) -> Publication:
     if (it.item is not None) is bool(it.items):
         found = "both" if it.items else "neither"
         raise UnsendableError(f"expected either item or items, found {found}")
-    items = it.items if it.item is None else (it.item,)
+    items: tuple[Output, ...]
+    items = tuple(map(read_output, it.items)) if it.item is None else (read_output(it.item),)
     to = it.to
     targets = Targets(
         () if to.session is None else _names(to.session),
         () if to.user is None else _names(to.user),
         () if to.group is None else _names(to.group),
     )
-    return Publication(targets, tuple([read_output(item) for item in items]), it.delivery, it.id)
+    return Publication(targets, items, it.delivery, it.id)
 
 
 def result_of(published: Published) -> PublishResult:

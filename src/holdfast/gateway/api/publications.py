@@ -102,7 +102,9 @@ class Publications:
         for it in requests:
             one = self._prepare(key, it)
             prepared.append(one)
-            rank = max(rank, _RANKS[it.durability])
+            wanted = _RANKS[it.durability]
+            if wanted > rank:
+                rank = wanted
             if type(one) is _Prepared and not one.publishing.is_loaded(one.publication):
                 to_load.append(one)
         answer = _Answer(exchange, self._ids[key.name], prepared, _ORDER[rank], several)

@@ -72,8 +72,12 @@ class ApiService:
         self._now = now
 
     def handle(self, exchange: Exchange) -> None:
+        request = exchange.request
         try:
-            self._handle(exchange)
+            if request.target == PUBLISH and request.method == "POST":
+                self._publications.handle(exchange, self._key(exchange))
+            else:
+                self._handle(exchange, request)
         except ApiRefusedError as error:
             self._refuse(exchange, error)
         except Exception as error:
@@ -82,13 +86,9 @@ class ApiService:
     def refused(self, status: int, fault: str) -> bytes:
         return write(Fault(fault, "unavailable" if status == 503 else "bad_request"))
 
-    def _handle(self, exchange: Exchange) -> None:
-        request = exchange.request
-        target = request.target
-        if target == PUBLISH and request.method == "POST":
-            self._publications.handle(exchange, self._key(exchange))
-            return
-        path, _, query = split_target(target)[1].partition("?")
+    def _handle(self, exchange: Exchange, request: Request) -> None:
+        """Answer what is not the usual request to publish."""
+        path, _, query = split_target(request.target)[1].partition("?")
         if path == _OPENAPI:
             _expect(request.method, "GET")
             exchange.answer(document())

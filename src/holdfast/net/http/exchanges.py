@@ -86,16 +86,24 @@ class _Wait(Enum):
     """The service's answer."""
 
 
+_REQUEST: Final = _Wait.REQUEST
+_REST: Final = _Wait.REST
+_ANSWER: Final = _Wait.ANSWER
+"""Looked up once: before Python 3.12 an enum's members are dear to reach."""
+
+
 class Exchange:
     """A request and its answer. `answer` is called once."""
 
-    __slots__ = ("_answered", "_connection", "body", "request")
+    __slots__ = ("_answered", "_connection", "body", "memory", "request")
 
     def __init__(self, connection: ExchangeConnection, request: Request, body: bytes) -> None:
         self._connection = connection
         self._answered = False
         self.request = request
         self.body = body
+        self.memory = connection.memory
+        """What the service keeps of this connection between requests."""
 
     @property
     def peer(self) -> str:
@@ -106,11 +114,6 @@ class Exchange:
     def listener(self) -> str:
         """The address of the listener, as logs name it."""
         return self._connection.listener
-
-    @property
-    def memory(self) -> dict[str, object]:
-        """What the service keeps of this connection between requests."""
-        return self._connection.memory
 
     def answer(
         self, body: bytes, status: int = 200, fields: Sequence[tuple[str, str]] = ()
@@ -140,6 +143,7 @@ class ExchangeConnection:
     ) -> None:
         self.memory: dict[str, object] = {}
         self._connection = connection
+        self._turns = connection.turns
         self._service = service
         self._limits = limits
         self._others = others
@@ -178,19 +182,19 @@ class ExchangeConnection:
 
     def connected(self) -> None:
         self._connection.established()
-        self._set_wait(_Wait.REQUEST)
+        self._set_wait(_REQUEST)
 
     def received(self, data: bytes) -> None:
-        if self._wait is _Wait.REQUEST and self._serve_known(data):
+        if self._wait is _REQUEST and self._serve_known(data):
             return
         self._reader.receive_data(data)
-        if self._held or self._wait is _Wait.ANSWER:
+        if self._held or self._wait is _ANSWER:
             self._connection.pause_reading()
         else:
             self._go_on()
 
     def ended(self) -> None:
-        if self._reader.waiting and (self._held or self._wait is _Wait.ANSWER):
+        if self._reader.waiting and (self._held or self._wait is _ANSWER):
             self._ended = True
         else:
             self._end_after_answer()
@@ -203,9 +207,9 @@ class ExchangeConnection:
         self._armed = _FOREVER
         if now < self._due:
             self._limit(self._due - self._connection.now)
-        elif self._wait is _Wait.REST:
+        elif self._wait is _REST:
             self._refuse(408, "the request took too long")
-        elif self._wait is _Wait.ANSWER:
+        elif self._wait is _ANSWER:
             seconds = self._limits.answer_seconds_max
             _log.warning("request not answered", peer=self.peer, seconds=seconds)
             self._end_with(503, f"the request was not answered within {seconds:g} s", _RETRY)
@@ -232,7 +236,7 @@ class ExchangeConnection:
         if self._over:
             return
         self._connection.write(_encode(body, status, fields, last=self._last))
-        self._connection.turns.spent += len(body)
+        self._turns.spent += len(body)
         self._wait, self._due = None, _FOREVER
         if self._last:
             self._close()
@@ -241,7 +245,7 @@ class ExchangeConnection:
         elif self._reader.waiting:
             self._go_on()
         else:
-            self._need(_Wait.REQUEST)
+            self._need(_REQUEST)
 
     def leave(self) -> Connection:
         """Let another handler have the connection."""
@@ -263,9 +267,9 @@ class ExchangeConnection:
         A defect ends this connection and no other, whoever calls.
         """
         self._held = False
-        self._began = self._connection.turns.spent
+        self._began = self._turns.spent
         try:
-            while not self._over and self._wait is not _Wait.ANSWER and self._step():
+            while not self._over and self._wait is not _ANSWER and self._step():
                 pass
         except HeadError as error:
             self._refuse(error.status, str(error))
@@ -280,12 +284,12 @@ class ExchangeConnection:
         request, body = found
         if self._accepted.get(id(request)) is not request:
             return False
-        connection = self._connection
-        if connection.full or connection.turns.spent >= PASS_COST_MAX:
+        if self._connection.full or self._turns.spent >= PASS_COST_MAX:
             return False
         self._serve(request, body)
         if self._wait is None and not self._over:
-            self._set_wait(_Wait.REQUEST)
+            self._wait = _REQUEST  # as `_set_wait` does
+            self._limit(self._limits.idle_seconds_max)
         return True
 
     def _step(self) -> bool:
@@ -299,25 +303,25 @@ class ExchangeConnection:
             piece = reader.take_body()
             if not piece:
                 self._body.wait(self.peer)
-                return not self._over and self._need(_Wait.REST)
+                return not self._over and self._need(_REST)
             self._body.add(piece)
         body = self._body.take()
         self._request = None
         self._serve(request, body)
-        if self._wait is _Wait.ANSWER and reader.waiting:
+        if self._wait is _ANSWER and reader.waiting:
             self._connection.pause_reading()
         return True
 
     def _serve(self, request: Request, body: bytes) -> None:
         """Have a request answered, now or later."""
-        self._wait = _Wait.ANSWER
-        self._connection.turns.spent += _COST + len(body)
+        self._wait = _ANSWER
+        self._turns.spent += _COST + len(body)
         self._handling = True
         try:
             self._service.handle(Exchange(self, request, body))
         finally:
             self._handling = False
-        if self._wait is _Wait.ANSWER:
+        if self._wait is _ANSWER:
             self._limit(self._limits.answer_seconds_max)
 
     def _take_head(self) -> bool:
@@ -327,7 +331,7 @@ class ExchangeConnection:
             return False
         found = reader.take_head()
         if found is None:
-            return self._need(_Wait.REST if reader.waiting else _Wait.REQUEST)
+            return self._need(_REST if reader.waiting else _REQUEST)
         request, head = found
         if self._others is not None and self._others.are(request):
             data = head + reader.rest()
@@ -361,8 +365,7 @@ class ExchangeConnection:
 
         The time of a request of which a part has come goes on, too.
         """
-        connection = self._connection
-        turns = connection.turns
+        connection, turns = self._connection, self._turns
         if not connection.full:  # else `writable` follows
             spent = turns.spent
             if spent < PASS_COST_MAX and spent - self._began < TURN_COST_MAX:
@@ -370,7 +373,7 @@ class ExchangeConnection:
             turns.wait(self, network_of(connection.peer))
         self._held = True
         connection.pause_reading()
-        if self._wait is not _Wait.REST:
+        if self._wait is not _REST:
             self._wait, self._due = None, _FOREVER
         return True
 
@@ -388,7 +391,7 @@ class ExchangeConnection:
         if wait is not self._wait:
             self._wait = wait
             limits = self._limits
-            idle = wait is _Wait.REQUEST
+            idle = wait is _REQUEST
             self._limit(limits.idle_seconds_max if idle else limits.request_seconds_max)
 
     def _limit(self, seconds: float) -> None:
@@ -410,7 +413,7 @@ class ExchangeConnection:
 
     def _end_after_answer(self) -> None:
         self._last = True
-        if self._wait is not _Wait.ANSWER:
+        if self._wait is not _ANSWER:
             self._close()
 
     def _close(self) -> None:
