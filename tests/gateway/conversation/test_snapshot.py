@@ -226,10 +226,13 @@ class Line:
 
     def fills(self, _: None) -> None:
         if not self.connection.full:
+            limits = self.world.context.limits.connection
+            self.world.bench.transport.buffered = limits.write_buffer_bytes_max + 1
             self.connection.pause_writing()
 
     def drains(self, _: None) -> None:
         if self.connection.full:
+            self.world.bench.transport.buffered = 0
             self.connection.resume_writing()
 
     def ends(self, _: None) -> None:

@@ -183,6 +183,7 @@ def test_a_viewer_that_does_not_read_at_first_is_read_when_it_has(auth: bool) ->
     viewing = Viewing(auth=auth)
     viewing.prints(3 * KIB)
     viewing.opens()
+    viewing.transport.buffered = LIMITS.connection.write_buffer_bytes_max + 1
     viewing.connection.pause_writing()
     viewing.comes(viewing.watch)
     if auth:

@@ -116,6 +116,7 @@ def test_what_is_written_after_the_transport_closed_is_dropped() -> None:
 
 def test_a_slow_reader_makes_it_full_and_then_writable() -> None:
     it = established()
+    it.transport.buffered = 1_001
     it.connection.pause_writing()
     assert it.connection.full
     assert it.calls == []
@@ -126,6 +127,7 @@ def test_a_slow_reader_makes_it_full_and_then_writable() -> None:
 
 def test_a_closing_connection_is_not_told_that_it_is_writable() -> None:
     it = established()
+    it.transport.buffered = 1_001
     it.connection.pause_writing()
     it.connection.close()
     it.connection.resume_writing()
@@ -311,10 +313,16 @@ def expire(it: Bench) -> None:
     it.loop.advance(1)
 
 
+def fill_and_drain(it: Bench) -> None:
+    it.transport.buffered = 1_001
+    it.connection.pause_writing()
+    it.connection.resume_writing()
+
+
 DEFECTS: dict[str, Callable[[Bench], object]] = {
     "received": lambda it: it.connection.data_received(b"x"),
     "ended": lambda it: it.connection.eof_received(),
-    "writable": lambda it: it.connection.resume_writing(),
+    "writable": fill_and_drain,
     "expired": expire,
     "overdue": lambda it: it.loop.advance(100),
     "drain": lambda it: it.connection.drain(),
@@ -526,6 +534,7 @@ def test_what_was_taken_before_the_close_counts_for_nothing(peer: Peer) -> None:
 def test_a_closing_connection_is_not_held_to_other_limits() -> None:
     it = established()
     it.connection.wake_at(it.loop.time() + 1)
+    it.transport.buffered = 1_001
     it.connection.pause_writing()
     it.connection.close()
     it.loop.advance(100)

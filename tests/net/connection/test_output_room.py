@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 
 from tests.net.certificates import contexts
-from tests.net.helpers import Caller, call, serving
+from tests.net.helpers import Caller, call, serving, until
 
 from holdfast.core.errors import Reason
-from holdfast.core.limits import MIB
-from holdfast.net.runtime.room import Room
+from holdfast.core.limits import KIB, MIB
+from holdfast.net.runtime.room import UNCOUNTED_BYTES, Room
 
 SIZE = 16 * MIB
 """The kernel takes less than a third of it."""
@@ -58,3 +59,22 @@ async def test_unsent_output_through_tls_is_counted_and_released() -> None:
             caller.reset()
             await stand.until(lambda stand: "lost" in stand.calls)
         assert room.used == 0
+
+
+async def test_buffers_that_are_not_full_are_limited_together() -> None:
+    room, count = Room(MIB, "output is unsent"), 24
+    async with serving() as served, contextlib.AsyncExitStack() as stack:
+        served.server.output_room = room
+        address = await served.listen("tcp://127.0.0.1:0")
+        for number in range(count):
+            sock = stack.enter_context(socket.create_connection(("127.0.0.1", address.port)))
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * KIB)
+            connection = (await served.stand(number)).connection
+            connection.extra("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * KIB)
+            while connection.unsent < 56 * KIB:
+                connection.send(bytes(4 * KIB))
+            assert not connection.full
+        await until(lambda: room.closed == sum("lost" in stand.calls for stand in served.stands))
+        assert room.closed > 0
+        kept = sum(stand.connection.unsent for stand in served.stands)
+        assert kept <= MIB + count * UNCOUNTED_BYTES

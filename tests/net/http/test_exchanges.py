@@ -70,6 +70,11 @@ class Stand(Bench):
     def send(self, *numbers: int) -> None:
         self.connection.data_received(b"".join(GET % number for number in numbers))
 
+    def fill(self) -> None:
+        """The client does not read: more is unsent than the limit."""
+        self.transport.buffered = 1_001
+        self.connection.pause_writing()
+
     def post(self, *bodies: int) -> None:
         """Requests with the same head, each on its own."""
         for body in bodies:
@@ -141,7 +146,7 @@ def test_nothing_more_is_handled_while_the_client_does_not_read_the_answers() ->
     it = Stand(service)
     it.send(1)
     it.loop.tick()
-    it.connection.pause_writing()
+    it.fill()
     it.send(2, 3)
     assert not it.transport.reading
     it.loop.tick()
@@ -316,7 +321,7 @@ def test_the_same_head_waits_for_a_turn_and_for_a_client_that_reads() -> None:
     it = Stand(service)
     it.post(1)
     it.loop.tick()
-    it.connection.pause_writing()
+    it.fill()
     it.post(2)
     assert service.bodies == bodies(1)
     it.connection.resume_writing()

@@ -25,9 +25,9 @@ class SessionLimits(Group, frozen=True, forbid_unknown_fields=True):
     first 4 KiB of each. Beyond it, connections are closed, first the one with most of the network
     (IPv6: /64) with most."""
     node_output_bytes_max: int = 256 * MIB
-    """Unsent output of the clients of one node that read more slowly than
-    `connection.write_buffer_bytes_max` allows. Beyond it, connections are closed, first the one
-    with most of the network (IPv6: /64) with most. Their sessions can be resumed."""
+    """Unsent output of all clients of one node, but for those that have at most 4 KiB. Beyond it,
+    connections are closed, first the one with most of the network (IPv6: /64) with most. Their
+    sessions can be resumed."""
     window_messages_max: int = 256
     """Outputs kept for a client that has not acknowledged them."""
     window_bytes_max: int = 64 * KIB

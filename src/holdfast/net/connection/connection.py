@@ -23,7 +23,7 @@ from holdfast.net.connection.metering import METER_BYTES, Meter
 from holdfast.net.connection.output import Output
 from holdfast.net.connection.read_gate import Pause, ReadGate
 from holdfast.net.log import RateLimitedLogger, log_failure, log_handler_failure
-from holdfast.net.runtime.room import Reservation, Room
+from holdfast.net.runtime.room import UNCOUNTED_BYTES, Reservation, Room
 from holdfast.net.runtime.runtime import Runtime
 from holdfast.net.runtime.timers import UNSCHEDULED
 from holdfast.net.runtime.turns import Turns
@@ -198,7 +198,6 @@ class Connection(Output, asyncio.Protocol):
             self.connection_lost(error)
             return
         tls.set_protocol(self)
-        tls.set_write_buffer_limits(high=self._limits.write_buffer_bytes_max)
         self._begin_output(tls)
         self._guard(done)
 
@@ -324,11 +323,14 @@ class Connection(Output, asyncio.Protocol):
         self._begin_output(transport)
         if not self.peer:
             self.peer = peer_name(transport.get_extra_info("peername"))
-        transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes_max)
         if self.handler is _NO_HANDLER or not self._owner.opened(self):
             self.phase = Phase.LOST
             transport.abort()
             return
+        high = self._limits.write_buffer_bytes_max
+        if self.output_room is not None:
+            high = min(high, UNCOUNTED_BYTES)
+        transport.set_write_buffer_limits(high=high)
         self._reschedule()
         self._guard(self.handler.connected)
 
@@ -348,14 +350,14 @@ class Connection(Output, asyncio.Protocol):
         return True  # the handler closes, once what it has to say is said
 
     def pause_writing(self) -> None:
-        self.full = True
-        self._deadlines.stall(self.time() + self._limits.stalled_seconds_max, self.unsent)
-        self._reschedule()
-        self._reserve(self.unsent)
+        self._begin_looking()
 
     def resume_writing(self) -> None:
-        self.full = False
+        self._end_looking()
         self._reserve(0)
+        if not self.full:
+            return
+        self.full = False
         self._deadlines.end_stall()
         if self.phase in (Phase.HANDSHAKE, Phase.ESTABLISHED):
             self._guard(self.handler.writable)
@@ -380,6 +382,14 @@ class Connection(Output, asyncio.Protocol):
 
     # --- unsent output
 
+    def _look_at_unsent(self) -> None:
+        unsent = self.unsent
+        if not self.full and unsent > self._limits.write_buffer_bytes_max:
+            self.full = True
+            self._deadlines.stall(self.time() + self._limits.stalled_seconds_max, unsent)
+            self._reschedule()
+        self._reserve(unsent)
+
     def _reserve(self, size: int) -> None:
         """Keep `size` bytes of unsent output."""
         if self._reserved is None:
@@ -387,6 +397,8 @@ class Connection(Output, asyncio.Protocol):
                 return
             network = network_of(self.peer)
             self._reserved = Reservation(self.output_room, network, self._give_up_soon)
+        elif not self._reserved.size:
+            return  # the room was given to others, and the connection ends
         self._reserved.resize(size)
         if not size:
             self._reserved = None

@@ -1,4 +1,8 @@
-"""The output of a connection: writes are coalesced, and counted. Hot path."""
+"""The output of a connection: writes are coalesced, and counted. Hot path.
+
+The transport says when it has much unsent. Only from then on is there a look at what is unsent
+after each write.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +26,7 @@ def _discard(data: bytes) -> None:
 class Output:
     """A transport and its unsent output: the writes of one tick leave in one piece."""
 
-    __slots__ = ("_deliver", "_flushed", "_out", "_runtime", "_taken", "_transport")
+    __slots__ = ("_deliver", "_flushed", "_looking", "_out", "_runtime", "_taken", "_transport")
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -33,6 +37,8 @@ class Output:
         # are as few as can be: with a thousand connections each costs a cache miss.
         self._out: bytes | list[bytes] | None = None
         self._flushed = self._taken = 0
+        self._looking = False
+        """Whether each write is followed by a look at what is unsent."""
 
     def _begin_output(self, transport: asyncio.Transport) -> None:
         """The transport is there: what is written goes to it."""
@@ -47,6 +53,28 @@ class Output:
         """The transport is gone."""
         self._transport = None
         self._deliver = _discard
+
+    def _begin_looking(self) -> None:
+        """The transport has much unsent."""
+        self._looking = True
+        if self._transport is not None and self._deliver is not _discard:
+            self._deliver = self._deliver_and_look
+        self._look_at_unsent()
+
+    def _end_looking(self) -> None:
+        """The transport has little unsent again."""
+        self._looking = False
+        if self._transport is not None and self._deliver is not _discard:
+            self._deliver = self._transport.write
+
+    def _deliver_and_look(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+        self._look_at_unsent()
+
+    def _look_at_unsent(self) -> None:
+        """The transport has much unsent, and something was written."""
+        raise NotImplementedError
 
     def write(self, data: bytes) -> None:
         """Write `data` at the end of this tick, after earlier output."""
@@ -87,6 +115,8 @@ class Output:
         with contextlib.suppress(RuntimeError):
             # asyncio's transports send an empty last piece again and again (Python 3.12).
             transport.writelines([piece for piece in out if piece])
+        if self._looking:
+            self._look_at_unsent()
 
     def send(self, data: bytes) -> None:
         """Write at once, so that `full` is accurate: for streams that are forwarded."""

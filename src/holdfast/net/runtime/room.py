@@ -18,7 +18,7 @@ from holdfast.net.log import RateLimitedLogger
 _log: Final = RateLimitedLogger("holdfast.net")
 
 UNCOUNTED_BYTES: Final = 4 * KIB
-"""Input of one connection that does not count. Few connections ever have more."""
+"""Of one connection, that do not count. Few connections ever have more."""
 _SPARE_BYTES: Final = 4 * MIB
 """So much is free once there was too little, so that not each input makes room."""
 _CLOSED_MAX: Final = 64
