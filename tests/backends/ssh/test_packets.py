@@ -122,7 +122,9 @@ def test_a_closed_connection_is_read_no_more() -> None:
     connection = Connection()
     reader = PacketReader(connection, lambda *timer: timers.append(timer))  # type: ignore[arg-type]
     connection.get_extra_info = lambda name: None  # type: ignore[method-assign]
-    reader.data_received(bytes(60 * KIB))
+    for size in (1, 60 * KIB):
+        reader.data_received(bytes(size))
+    assert not connection.pieces
     assert not timers
 
 

@@ -41,7 +41,10 @@ _PADDING: Final = bytes(4)
 _PADDED: Final = b"\x04"
 _NO_TAG: Final = bytes(TAG_BYTES)
 _SEQUENCE_MASK: Final = (1 << 32) - 1
-_NOT_PUBLIC: Final = ("_inpbuf", "_recv_encryption", "_recv_handler", "_recv_pkthdr", "_recv_seq")
+_NOT_PUBLIC: Final = (
+    *("_inpbuf", "_recv_encryption", "_recv_handler", "_recv_pkthdr", "_recv_seq"),
+    "_transport",
+)
 """What is used of asyncssh's connection and is not of its interface. A version without one of
 them gets its input as it is."""
 
@@ -68,7 +71,10 @@ class PacketReader(asyncio.Protocol):
         self._connection.connection_made(transport)
 
     def data_received(self, data: bytes) -> None:
-        self._take(data)
+        if self._joins:
+            self._take(data)
+        elif self._open:
+            self._pass(data)
         if len(data) >= _MUCH_BYTES and self._open:
             self._pause()
 
@@ -93,10 +99,14 @@ class PacketReader(asyncio.Protocol):
     def _take(self, data: bytes) -> None:
         if self._held:
             data, self._held = self._held + data, b""
-        at = 0
-        while at < len(data) and self._open:
-            cipher = self._cipher()
-            if cipher is None:
+        connection, at = self._connection, 0
+        while at < len(data) and connection._transport is not None:  # as `_open`, in few steps
+            cipher = connection._recv_encryption
+            if (
+                type(cipher) is not AesGcm
+                or connection._inpbuf  # asyncssh is not ready for a packet
+                or connection._recv_handler != connection._recv_pkthdr
+            ):
                 self._pass(data[at:] if at else data)
                 return
             after = self._read(cipher, data, at)
@@ -109,15 +119,6 @@ class PacketReader(asyncio.Protocol):
     def _open(self) -> bool:
         """False once asyncssh has closed the connection, because of an error."""
         return self._connection.get_extra_info("socket") is not None
-
-    def _cipher(self) -> AesGcm | None:
-        """What decrypts the next packet, if it is ours and asyncssh is ready for a packet."""
-        connection = self._connection
-        cipher = connection._recv_encryption if self._joins else None
-        if type(cipher) is not AesGcm:
-            return None
-        ready = not connection._inpbuf and connection._recv_handler == connection._recv_pkthdr
-        return cipher if ready else None
 
     def _read(self, cipher: AesGcm, data: bytes, at: int) -> int:
         """Give asyncssh the packets from `at` on: those with output of one channel up to the first
