@@ -21,7 +21,8 @@ from tests.gateway.running import SECONDS, eventually
 
 from holdfast.backends.ssh import algorithms as algorithms  # which registers AES-GCM
 from holdfast.backends.ssh import channel_data
-from holdfast.backends.ssh.channel_data import DataReceiver, DataSender
+from holdfast.backends.ssh.channel_data import DATA, DataReceiver, DataSender
+from holdfast.backends.ssh.gcm import AesGcm
 from holdfast.backends.ssh.tunnel import SocketTunnel
 from holdfast.core.limits import KIB
 
@@ -108,6 +109,26 @@ async def test_keys_go_past_asyncssh(tmp_path: Path) -> None:
         assert end.channel._send_window == window - len(b"".join(typed))
         assert not end.write(b""), "nothing is no packet"
         await end.hears(b"".join(typed))
+
+
+async def test_the_padding_is_never_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packets: list[bytes] = []
+    sealed = AesGcm.sealed
+
+    def seal(cipher: AesGcm, header: bytes, packet: bytes) -> bytes:
+        packets.append(packet)
+        return sealed(cipher, header, packet)
+
+    async with opened(tmp_path) as end:
+        monkeypatch.setattr(AesGcm, "sealed", seal)
+        assert all(end.write(b"x") for _ in range(300))
+        await end.hears(b"x" * 300)
+        monkeypatch.undo()
+    keys = [packet for packet in packets if packet[1] == DATA]
+    assert {packet[0] for packet in keys} == {5}
+    assert len({packet[-5:] for packet in keys}) == 300
 
 
 async def test_asyncssh_sends_between(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ DATA: Final = 94
 _NUMBER_BYTES: Final = 4
 _BLOCK_BYTES: Final = 16
 _PADDING_BYTES_MIN: Final = 4
+_RANDOM_BYTES: Final = 512
 _SEQUENCE_MASK: Final = (1 << 32) - 1
 _KEEPALIVE_SECONDS: Final = 1.0
 """So often at most, data sets back the time of the next keep-alive."""
@@ -79,7 +80,7 @@ class DataReceiver:
 class DataSender:
     """What one channel sends."""
 
-    __slots__ = ("_able", "_channel", "_connection")
+    __slots__ = ("_able", "_channel", "_connection", "_random")
 
     def __init__(
         self, connection: asyncssh.SSHClientConnection, channel: asyncssh.SSHClientChannel[bytes]
@@ -87,6 +88,7 @@ class DataSender:
         self._connection = connection
         self._channel = channel
         self._able = _has(connection, _SENDING[0]) and _has(channel, _SENDING[1])
+        self._random = b""
 
     def send(self, data: bytes) -> bool:
         """Send data in one packet. False, and nothing done, if that is for asyncssh to do."""
@@ -105,7 +107,7 @@ class DataSender:
                 channel._send_chan.to_bytes(_NUMBER_BYTES, "big"),  # type: ignore[union-attr]
                 len(data).to_bytes(_NUMBER_BYTES, "big"),
                 data,
-                os.urandom(padding),
+                self._padding(padding),
             )
         )
         connection._send(cipher.sealed(length.to_bytes(_NUMBER_BYTES, "big"), packet))
@@ -113,6 +115,13 @@ class DataSender:
         connection._rekey_bytes_sent += length
         channel._send_window -= len(data)
         return True
+
+    def _padding(self, size: int) -> bytes:
+        """Random bytes. To ask the system for them for each key takes longer."""
+        if len(self._random) < size:
+            self._random = os.urandom(_RANDOM_BYTES)
+        padding, self._random = self._random[:size], self._random[size:]
+        return padding
 
     def _may_send(self, size: int) -> bool:
         """Whether a packet with so much data is the next thing to send."""

@@ -270,7 +270,8 @@ class WebSocketAdapter:
             self._message_due = now + limit if unfinished else None
 
     def encode(self, first: int, items: Sequence[Output | None]) -> bytes:
-        if self._settings.raw:
+        settings = self._settings
+        if settings.raw and not settings.terminal:  # bytes have no markup
             items = without_markup(items)
         if self._spans is not None:
             items = self._spans.read(items)
