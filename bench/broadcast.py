@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.written import written_bytes
+
 from bench import harness
 from bench.harness import PYTHON, Row
 from holdfast.backends.base import BaseBackend
@@ -22,12 +24,6 @@ from holdfast.sessions.states import Durability
 from holdfast.sessions.stores.sqlite import SQLiteFile
 
 ALONE, TOGETHER = "to each alone", "to the group"
-
-
-def written_bytes() -> int:
-    """What this process has handed to the kernel to be written."""
-    lines = Path("/proc/self/io").read_text().splitlines()
-    return int(dict(line.split(": ") for line in lines)["wchar"])
 
 
 def say(sessions: Sequence[Session], text: Text, how: str) -> None:

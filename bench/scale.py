@@ -17,9 +17,9 @@ from pathlib import Path
 from random import Random
 
 from tests.ports import free_port
+from tests.written import written_bytes
 
 from bench import harness
-from bench.broadcast import written_bytes
 from bench.crowd import Crowd, Probe, probing
 from bench.harness import HERE, HOLDFAST, PYTHON, Row
 from holdfast.backends.base import BaseBackend

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from tests.sessions.test_manager import RecordingBackend, RecordingConsumer
+from tests.written import written_bytes
 
 from holdfast.core.errors import Reason
 from holdfast.core.items import MUST, Text
@@ -21,17 +23,19 @@ from holdfast.sessions.population import Member
 from holdfast.sessions.room import STEP_BYTES, Room
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput
+from holdfast.sessions.stores.sqlite import SQLiteFile
 
 LIMITS = SessionLimits(
     node_windows_bytes_max=64 * KIB, node_queues_bytes_max=4 * KIB, window_bytes_max=16 * KIB
 )
+STORE_LIMITS = StoreLimits()
 
 
 class Setting:
-    def __init__(self) -> None:
+    def __init__(self, limits: SessionLimits = LIMITS, store: StoreLimits = STORE_LIMITS) -> None:
         self.backend = RecordingBackend()
-        self.journal = Journal(StoreLimits(), lambda marks: None)
-        self.manager = SessionManager(LIMITS, self.journal, lambda action: None)
+        self.journal = Journal(store, lambda marks: None)
+        self.manager = SessionManager(limits, self.journal, lambda action: None)
 
     def come(self) -> tuple[Session, RecordingConsumer]:
         session = self.manager.create(self.backend, Durability.FAST, 0.0)
@@ -178,6 +182,31 @@ def test_a_broadcast_is_in_its_commit_once(setting: Setting) -> None:
     setting.say(own, KIB)
     again = setting.journal.collect().batch
     assert again.shared == []
+
+
+def test_long_lines_to_absent_members_write_little_more_than_the_lines(tmp_path: Path) -> None:
+    """Snapshots of the members, which shorten the journal, included."""
+    store = StoreLimits(journal_bytes_max=512 * KIB)
+    setting = Setting(SessionLimits(), store)
+    sessions, file = setting.away(500), SQLiteFile(tmp_path / "sessions.db", store)
+    file.open()
+
+    def commit() -> None:
+        commit = setting.journal.collect()
+        setting.journal.committed(commit, file.commit(commit.batch))
+
+    commit()
+    before, lines, size = written_bytes(), 40, 60_000
+    for number in range(lines):
+        said = shared(Text(f"{number} ".ljust(size, "x")), MUST, 0.0)
+        assert said is not None
+        for session in sessions:
+            session.emit_shared(said)
+        commit()
+    written = written_bytes() - before
+    file.close(clean=True)
+    # To the WAL and to the file, and so for a snapshot.
+    assert written < 5 * lines * size
 
 
 def test_commands_that_find_no_room_are_refused_and_asked_for_later(setting: Setting) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import structlog
+from tests.written import written_bytes
 
 from holdfast.core.ids import new_sid, pack_sid
 from holdfast.core.items import Text
@@ -417,9 +418,3 @@ def test_small_commits_write_little_more_than_their_journal(path: Path) -> None:
     assert journal > 1_000_000
     # Once to the WAL and once to the file is 2.
     assert written < 4 * journal
-
-
-def written_bytes() -> int:
-    """What this process has handed to the kernel to be written."""
-    lines = Path("/proc/self/io").read_text().splitlines()
-    return int(dict(line.split(": ") for line in lines)["wchar"])
