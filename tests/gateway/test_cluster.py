@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,7 @@ from holdfast.core.ids import new_resume_code, show_resume_code
 from holdfast.gateway.environment import Environment
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.store_config import StoreConfig
+from holdfast.sessions.fetching import Fetched
 from holdfast.sessions.session import Session
 from holdfast.sessions.stores.base import OtherRun, StoreError, StoreFencedError, Whereabouts
 from holdfast.sessions.stores.postgres.store import PostgresStore
@@ -216,6 +217,57 @@ async def test_a_client_comes_back_at_a_gateway_that_gives_its_session_away_just
                 async with asyncio.timeout(5.0 * SECONDS):
                     await client.expect("resumed")
                 assert (first.manager.total, second.manager.total) == (1, 0)
+
+
+async def test_a_session_that_moves_while_it_is_loaded_for_its_client_is_fetched_back(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(place.config(node="a")) as first:
+        hello = await said_one(first)
+    async with serving(place.config(node="a")) as first, serving(place.config(node="b")) as second:
+        loader, loaded, moved = first.manager.loader, asyncio.Event(), asyncio.Event()
+        load = loader.load
+
+        async def loads_late(sids: Iterable[str], now: float) -> None:
+            await load(sids, now)
+            if not loaded.is_set():
+                loaded.set()
+                await moved.wait()
+
+        monkeypatch.setattr(loader, "load", loads_late)
+        async with v1(first, **hello) as client:
+            await loaded.wait()
+            async with v1(second, **hello) as other:
+                hello["token"] = (await other.expect("resumed"))["token"]
+            moved.set()
+            await client.expect("resumed")
+            assert (first.manager.total, second.manager.total) == (1, 0)
+
+
+async def test_a_session_that_moves_on_when_it_has_been_fetched_is_fetched_back(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(place.config(node="a")) as first, serving(place.config(node="b")) as second:
+        hello = await said_one(first)
+        fetching, fetched, moved = second.context.fetching, asyncio.Event(), asyncio.Event()
+        assert fetching is not None
+        fetch = fetching.fetch
+
+        async def hears_late(sid: str, secret: bytes | None) -> Fetched:
+            found = await fetch(sid, secret)
+            if not fetched.is_set():
+                fetched.set()
+                await moved.wait()
+            return found
+
+        monkeypatch.setattr(fetching, "fetch", hears_late)
+        async with v1(second, **hello) as client:
+            await fetched.wait()
+            async with v1(first, **hello) as other:
+                await other.expect("resumed")
+            moved.set()
+            await client.expect("resumed")
+            assert (first.manager.total, second.manager.total) == (0, 1)
 
 
 async def test_nothing_of_a_session_is_stored_after_the_snapshot_that_the_other_gateway_reads(

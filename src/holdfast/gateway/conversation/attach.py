@@ -54,14 +54,13 @@ _REPLACED: Final = Notice(
 )
 
 
-def enter(conversation: Conversation, event: Enter | ResumeOwn, *, fetched: bool = False) -> None:
+def enter(conversation: Conversation, event: Enter | ResumeOwn, *, unknown: bool = False) -> None:
     """Attach the connection to its session. Other input waits until that is done.
 
-    `fetched`: a session of another node is here by now, if there is any.
+    `unknown`: no other node has it. Whatever else was waited for, it may have moved meanwhile.
     """
-    if not fetched and type(event) is Enter and is_elsewhere(conversation, event):
-        again = partial(enter, conversation, event, fetched=True)
-        wait(conversation, fetch(conversation, event, again))
+    if not unknown and type(event) is Enter and is_elsewhere(conversation, event):
+        wait(conversation, fetch(conversation, event, partial(enter, conversation, event)))
         return
     dormant = _dormant(conversation, event)
     if dormant:
@@ -98,7 +97,7 @@ async def _load(conversation: Conversation, event: Enter | ResumeOwn, sids: Sequ
         _log.error("session not loaded", error=str(error))
         conversation.goodbye(Reason.INTERNAL_ERROR, CANNOT_KEEP)
     if conversation.phase is ConversationPhase.ENTERING:
-        resume(conversation, partial(enter, conversation, event, fetched=True))
+        resume(conversation, partial(enter, conversation, event))
 
 
 def _begin(conversation: Conversation, event: Enter | ResumeOwn) -> Work | None:

@@ -6,8 +6,9 @@ told to connect again if that takes too long, or if the session cannot move.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Final
+from collections.abc import Iterator
+from functools import partial
+from typing import Final, Protocol
 
 from holdfast.core.errors import Reason
 from holdfast.core.ids import read_resume_code
@@ -45,7 +46,13 @@ def _unknown(conversation: Conversation, event: Enter) -> Iterator[tuple[str, by
         yield from known
 
 
-async def fetch(conversation: Conversation, event: Enter, again: Callable[[], None]) -> None:
+class Again(Protocol):
+    """Lets the client enter once more. `unknown`: no node has its session."""
+
+    def __call__(self, *, unknown: bool) -> None: ...
+
+
+async def fetch(conversation: Conversation, event: Enter, again: Again) -> None:
     """Get the session, and let the client enter by `again`."""
     fetching = conversation.context.fetching
     assert fetching is not None, "`is_elsewhere` has looked"
@@ -58,7 +65,7 @@ async def fetch(conversation: Conversation, event: Enter, again: Callable[[], No
     if found in (Fetched.KEPT, Fetched.LATER):
         conversation.goodbye(Reason.ELSEWHERE)
     elif conversation.phase is ConversationPhase.ENTERING:
-        resume(conversation, again)
+        resume(conversation, partial(again, unknown=found is Fetched.UNKNOWN))
 
 
 async def _fetch(conversation: Conversation, fetching: Fetching, event: Enter) -> Fetched:
