@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -117,6 +117,35 @@ async def test_a_code_is_good_at_another_gateway(place: Place) -> None:
         await owner.sees("taken over by a newer connection")
 
 
+async def test_a_client_that_has_come_back_here_is_not_disconnected_for_an_earlier_wish(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asked for its session at another gateway before, which may have been killed since."""
+    async with serving(place.config(node="a")) as first, serving(place.config(node="b")) as second:
+        hello = await said_one(first)
+        neighbours, wanted, comes = first._store.neighbours, asyncio.Event(), asyncio.Event()
+        assert neighbours is not None
+        asked = neighbours.asked
+
+        async def hears_late(count: int) -> dict[int, dict[str, int]]:
+            found = await asked(count)
+            if found:
+                wanted.set()
+                await comes.wait()
+            return found
+
+        monkeypatch.setattr(neighbours, "asked", hears_late)
+        async with v1(second, **hello) as earlier:
+            await wanted.wait()
+            async with v1(first, **hello) as client:
+                await client.expect("resumed")
+                comes.set()
+                assert (await earlier.closed())[0] == 4506
+                await client.say("cmd", c=2, d="two")
+                await client.texts("two")
+        assert await place.run("SELECT * FROM holdfast.move_request") == []
+
+
 async def test_a_session_that_cannot_move_keeps_its_token(place: Place) -> None:
     """Its connection to a server is one gateway's: the client is told to come again."""
     first_config, second_config = (place.config(node=node) for node in "ab")
@@ -202,10 +231,10 @@ async def test_a_client_comes_back_at_a_gateway_that_gives_its_session_away_just
             await goes_on.wait()
             return await give(sids, run)
 
-        async def asks(sids: Sequence[str]) -> dict[str, Whereabouts]:
+        async def asks(wanted: Mapping[str, int]) -> dict[str, Whereabouts]:
             if asked.is_set():
                 goes_on.set()  # it has handled the first answer
-            found = await ask(sids)
+            found = await ask(wanted)
             asked.set()
             return found
 

@@ -8,8 +8,9 @@ adopted its sessions is asked.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from enum import Enum, auto
+from itertools import islice
 from typing import Final
 
 from holdfast.core.clock import Clock
@@ -27,6 +28,8 @@ _log: Final = RateLimitedLogger("holdfast.sessions")
 
 _BATCHES: Final = 4
 """That are asked for at a time: the owner gives one, while the one before is read."""
+_Waiting = tuple[bytes | None, "asyncio.Future[Fetched]"]
+"""Who waits, with the secret of the token that must be right; `None` if there is none."""
 
 
 class Fetched(Enum):
@@ -45,15 +48,32 @@ class Fetched(Enum):
 class _Wish:
     """Those who wait for one session."""
 
-    __slots__ = ("asked", "due", "futures")
+    __slots__ = ("asked", "due", "futures", "gen", "left", "new")
 
     def __init__(self, due: float) -> None:
         self.due = due
         """Until when its clients wait."""
         self.asked = False
         """Whether it is known to exist, and wanted from its owner."""
-        self.futures: list[tuple[bytes | None, asyncio.Future[Fetched]]] = []
-        """Each with the secret of the token that must be right; `None` if there is none."""
+        self.gen = 0
+        """The `Row.gen` when the newest of its clients was looked up; 0 if it has none."""
+        self.left = False
+        """Whether it was leaving this node when its client came."""
+        self.new: list[_Waiting] = []
+        """Those whose right is still to be checked."""
+        self.futures: list[asyncio.Future[Fetched]] = []
+        """Those who have a right to the session."""
+
+    def leaves(self) -> None:
+        """It goes to another node for somebody who came before, and attaches it there once."""
+        if self.gen and not self.left:
+            self.left = True
+            self.gen += 1
+
+    def settle(self, fetched: Fetched) -> None:
+        """Tell all who wait."""
+        for future in (*self.futures, *(future for _, future in self.new)):
+            _tell(future, fetched)
 
 
 class Fetching:
@@ -99,7 +119,7 @@ class Fetching:
         if self._ended:
             return Fetched.LATER
         future: asyncio.Future[Fetched] = asyncio.get_running_loop().create_future()
-        self._wish(sid).futures.append((secret, future))
+        self._wish(sid).new.append((secret, future))
         self._wake.set()
         return await future
 
@@ -144,35 +164,43 @@ class Fetching:
     async def _step(self) -> None:
         for sid in [sid for sid in self._wishes if self._has(sid)]:
             self._settle(sid, Fetched.HERE)
-        await self._look_up([sid for sid, wish in self._wishes.items() if not wish.asked])
-        asked = [sid for sid, wish in self._wishes.items() if wish.asked]
-        asked = asked[: self._limits.moved_sessions_max * _BATCHES]
+        await self._look_up({sid: list(wish.new) for sid, wish in self._wishes.items() if wish.new})
+        wanted = ((sid, wish.gen) for sid, wish in self._wishes.items() if wish.asked)
+        asked = dict(islice(wanted, self._limits.moved_sessions_max * _BATCHES))
         if not asked:
             return
         found = await self._neighbours.ask(asked)
         await self._take([sid for sid, where in found.items() if where is Whereabouts.HERE])
+        refused = [sid for sid, where in found.items() if where is Whereabouts.REFUSED]
+        if refused:
+            await self._neighbours.withdraw(refused)  # it may be asked for again
         for sid in asked:
             if sid not in found:
                 self._settle(sid, Fetched.UNKNOWN)
             elif found[sid] is Whereabouts.REFUSED:
                 self._settle(sid, Fetched.KEPT)
 
-    async def _look_up(self, sids: Collection[str]) -> None:
+    async def _look_up(self, new: Mapping[str, list[_Waiting]]) -> None:
         """Ask only for sessions whose clients have a right to them: others stay undisturbed."""
-        if not sids:
+        if not new:
             return
-        rows = {row.sid: row for row in await self._neighbours.rows(list(sids))}
-        for sid in sids:
-            wish = self._wishes[sid]
-            wish.futures = _with_right(wish.futures, rows.get(sid))
-            wish.asked = bool(wish.futures)
-            if not wish.asked:
+        rows = {row.sid: row for row in await self._neighbours.rows(list(new))}
+        for sid, waiting in new.items():
+            wish, row = self._wishes[sid], rows.get(sid)
+            del wish.new[: len(waiting)]
+            able = _with_right(waiting, row)
+            if row is not None and able:
+                wish.futures += able
+                wish.asked, wish.gen, wish.left = True, row.gen, False
+                if not self._can_serve(row):
+                    self._settle(sid, Fetched.KEPT)
+            elif not wish.asked and not wish.new:
                 del self._wishes[sid]
-            elif not self._can_serve(rows[sid]):
-                self._settle(sid, Fetched.KEPT)
 
     async def _take(self, sids: list[str]) -> None:
         """These sessions are this node's now. One that leaves it still is, and not for long."""
+        for sid in filter(self._leaves, sids):
+            self._wishes[sid].leaves()
         sids = [sid for sid in sids if not self._leaves(sid)]
         new = [sid for sid in sids if not self._has(sid)]
         found = await self._neighbours.arrived(new) if new else Found()
@@ -200,20 +228,18 @@ class Fetching:
 
     def _settle(self, sid: str, fetched: Fetched) -> None:
         wish = self._wishes.pop(sid, None)
-        for _, future in wish.futures if wish is not None else ():
-            _tell(future, fetched)
+        if wish is not None:
+            wish.settle(fetched)
 
 
-def _with_right(
-    futures: Iterable[tuple[bytes | None, asyncio.Future[Fetched]]], row: Row | None
-) -> list[tuple[bytes | None, asyncio.Future[Fetched]]]:
+def _with_right(waiting: Iterable[_Waiting], row: Row | None) -> list[asyncio.Future[Fetched]]:
     """Those whose token is that of the session, or was. The others are told."""
     able = []
-    for secret, future in futures:
+    for secret, future in waiting:
         if row is None or (secret is not None and row.tokens.judge(secret) is TokenStatus.UNKNOWN):
             _tell(future, Fetched.UNKNOWN)
         else:
-            able.append((secret, future))
+            able.append(future)
     return able
 
 

@@ -8,7 +8,7 @@ makes it the other node's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from holdfast.core.clock import Clock
@@ -92,23 +92,23 @@ class Giving:
 
     async def _look(self) -> int:
         asked = await self._neighbours.asked(self._limits.moved_sessions_max)
-        return sum([await self.give(sids, run) for run, sids in asked.items()])
+        return sum([await self.give(wanted, run) for run, wanted in asked.items()])
 
-    async def give(self, sids: Sequence[str], run: int) -> int:
+    async def give(self, wanted: Mapping[str, int], run: int) -> int:
         """Give those of these sessions to another run that can move now. Returns how many were.
 
-        Raises `StoreError`.
+        `wanted`: as `Neighbours.asked` returns them. Raises `StoreError`.
         """
         manager = self._manager
-        await manager.loader.load(sids, self._clock())
-        sessions = [manager.sessions[sid] for sid in sids if sid in manager.sessions]
-        kept = [session.sid for session in sessions if not self.can_leave(session)]
+        await manager.loader.load(wanted, self._clock())
+        sessions = [manager.sessions[sid] for sid in wanted if sid in manager.sessions]
+        kept = [one.sid for one in sessions if not self.can_leave(one) or _is_late(one, wanted)]
         if kept:
             await self._neighbours.refuse(kept)
-        able = [session for session in sessions if self._may_move(session)]
+        able = [one for one in sessions if self._may_move(one) and not _is_late(one, wanted)]
         for backend, share in self._by_backend(able).items():
             await backend.prepare(share)
-        going = [session for session in able if self._is_here(session)]
+        going = [one for one in able if self._is_here(one) and not _is_late(one, wanted)]
         self.moving = len(going)
         try:
             given = await self._give(going, run) if going else 0
@@ -199,3 +199,9 @@ class Giving:
             self._manager.take_back(session)
             self._journal.compaction.journaled(session)
             session.stored_again()
+
+
+def _is_late(session: Session, wanted: Mapping[str, int]) -> bool:
+    """Whether its client has come here since the other node has looked it up: that client, or its
+    node, may have gone. It would lose the connection that it has."""
+    return 0 < wanted[session.sid] < session.row.gen

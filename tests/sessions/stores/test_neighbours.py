@@ -256,12 +256,12 @@ async def test_what_was_heard_goes_with_the_sessions(either: Database) -> None:
 async def test_a_session_is_asked_for_and_given(database: Database) -> None:
     first, second = await database.opened("a"), await database.opened("b")
     await first.commit(said(1, "s1", 1, "a"))
-    assert await second.neighbours.ask(["s1", "never"]) == {"s1": ASKED}
+    assert await second.neighbours.ask({"s1": 0, "never": 0}) == {"s1": ASKED}
     assert await second.neighbours.arrived(["s1"]) == (await second.find([]))
-    assert await first.neighbours.asked(9) == {number_of(second): ["s1"]}
+    assert await first.neighbours.asked(9) == {number_of(second): {"s1": 0}}
     await first.commit(Batch(2, snapshots=[("s1", record(1, "a"))]))
     assert await first.neighbours.give(["s1"], number_of(second)) == ["s1"]
-    assert await second.neighbours.ask(["s1"]) == {"s1": HERE}
+    assert await second.neighbours.ask({"s1": 0}) == {"s1": HERE}
     assert [each.row.sid for each in (await second.neighbours.arrived(["s1"])).sessions] == ["s1"]
     assert await texts(second, "s1") == ["a"]
     assert await first.neighbours.asked(9) == {}
@@ -273,7 +273,7 @@ async def test_a_session_that_was_asked_for_while_it_was_given_is_not_asked_for_
 ) -> None:
     first, second = await database.opened("a"), await database.opened("b")
     await first.commit(said(1, "s1", 1, "a"))
-    await second.neighbours.ask(["s1"])
+    await second.neighbours.ask({"s1": 0})
     await first.neighbours.give(["s1"], number_of(second))
     await database.run(
         f"INSERT INTO holdfast.move_request VALUES ('s1', {number_of(first)}, {number_of(second)})"
@@ -286,17 +286,20 @@ async def test_a_session_that_was_asked_for_while_it_was_given_is_not_asked_for_
 async def test_a_session_that_is_kept_is_refused(either: Database) -> None:
     first, second = await either.opened("a"), await either.opened("b")
     await first.commit(said(1, "s1", 1, "a"))
-    await second.neighbours.ask(["s1"])
+    await second.neighbours.ask({"s1": 0})
     await first.neighbours.refuse(["s1"])
-    assert await second.neighbours.ask(["s1"]) == {"s1": REFUSED}
+    assert await second.neighbours.ask({"s1": 0}) == {"s1": REFUSED}
     assert await first.neighbours.asked(9) == {}
+    # Its client has been there since, and asks anew.
+    assert await second.neighbours.ask({"s1": 2}) == {"s1": ASKED}
+    assert await first.neighbours.asked(9) == {number_of(second): {"s1": 2}}
 
 
 async def test_a_session_that_is_not_wanted_any_more_is_not_given(either: Database) -> None:
     first, second = await either.opened("a"), await either.opened("b")
     for number, sid in enumerate(("s1", "s2"), 1):
         await first.commit(said(number, sid, 1, "a"))
-    await second.neighbours.ask(["s1", "s2"])
+    await second.neighbours.ask({"s1": 0, "s2": 0})
     await first.neighbours.give(["s2"], number_of(second))
     assert await second.neighbours.withdraw(["s1", "s2"]) == ["s2"]
     assert await first.neighbours.give(["s1"], number_of(second)) == []
@@ -306,7 +309,7 @@ async def test_no_session_is_given_to_a_run_that_is_fenced(either: Database) -> 
     """Who adopts that run has taken all that it had: the session would be nobody's."""
     first, second = await either.opened("a"), await either.opened("b")
     await first.commit(said(1, "s1", 1, "a"))
-    await second.neighbours.ask(["s1"])
+    await second.neighbours.ask({"s1": 0})
     run = number_of(second)
     await second.close(clean=False)
     assert await first.neighbours.give(["s1"], run) == []
@@ -316,7 +319,7 @@ async def test_no_session_is_given_to_a_run_that_is_fenced(either: Database) -> 
 async def test_a_run_is_not_fenced_while_a_session_is_given_to_it(database: Database) -> None:
     first, second = await database.opened("a"), await database.opened("b")
     await first.commit(said(1, "s1", 1, "a"))
-    await second.neighbours.ask(["s1"])
+    await second.neighbours.ask({"s1": 0})
     db = await asyncpg.connect(database.cluster.url(database.name))
     try:
         async with first._short_transaction() as work:
@@ -337,8 +340,8 @@ async def test_two_runs_that_give_each_other_sessions_do_not_wait_forever(
     for number in range(1, 6):
         await first.commit(said(number, f"a{number}", 1, "a"))
         await second.commit(said(number, f"b{number}", 1, "b"))
-    await first.neighbours.ask([f"b{number}" for number in range(1, 6)])
-    await second.neighbours.ask([f"a{number}" for number in range(1, 6)])
+    await first.neighbours.ask({f"b{number}": 0 for number in range(1, 6)})
+    await second.neighbours.ask({f"a{number}": 0 for number in range(1, 6)})
     async with asyncio.TaskGroup() as tasks:
         giving = [
             tasks.create_task(owner.neighbours.give([f"{letter}{number}"], number_of(other)))

@@ -119,7 +119,7 @@ async def own_database(postgresql: Cluster) -> AsyncIterator[Database]:
 
 async def given(owner: PostgresStore, asker: PostgresStore, sids: list[str]) -> list[str]:
     """Let a run ask another one for sessions, which gives them. Returns those that it gave."""
-    await asker.neighbours.ask(sids)
+    await asker.neighbours.ask(dict.fromkeys(sids, 0))
     ((run, asked),) = (await owner.neighbours.asked(100)).items()
     assert set(asked) <= set(sids)
     return await owner.neighbours.give(sids, run)

@@ -276,21 +276,22 @@ def of_code(tx: Transaction, code: bytes) -> list[Row]:
     ][:1]
 
 
-def ask(tx: Transaction, inc: int, sids: Sequence[str]) -> list[Row]:
+def ask(tx: Transaction, inc: int, sids: Sequence[str], gens: Sequence[int]) -> list[Row]:
+    gen_of = dict(zip(sids, gens, strict=True))
     for sid, session in _some(tx, "session", sorted(sids)):
         owner = session["owner"]
         if owner == inc or _fenced(tx, owner):
             continue
         tx.lock("move", sid)
         asked = tx.get("move", sid)
-        known = asked is not None and (asked["owner"], asked["asker"]) == (owner, inc)
-        if asked is None or not known or asked["offered"]:
-            tx.put("move", sid, _request(owner, inc))
+        request = _request(owner, inc, gen_of[sid])
+        if asked is None or {**asked, "refused": False} != request:
+            tx.put("move", sid, request)
     return []
 
 
-def _request(owner: int, asker: int, *, offered: bool = False) -> Values:
-    return {"owner": owner, "asker": asker, "refused": False, "offered": offered}
+def _request(owner: int, asker: int, gen: int = 0, *, offered: bool = False) -> Values:
+    return {"owner": owner, "asker": asker, "gen": gen, "refused": False, "offered": offered}
 
 
 def offer(tx: Transaction, inc: int, run: int, sids: Sequence[str]) -> list[Row]:
@@ -367,7 +368,7 @@ def withdraw(tx: Transaction, inc: int, sids: Sequence[str]) -> list[Row]:
 
 def asked(tx: Transaction, inc: int, limit: int) -> list[Row]:
     found = [
-        row(asker=each["asker"], sid=sid)
+        row(asker=each["asker"], sid=sid, gen=each["gen"])
         for sid, each in tx.all("move")
         if each["owner"] == inc
         and not (each["refused"] or each["offered"])

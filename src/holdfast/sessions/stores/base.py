@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -158,9 +158,13 @@ class Neighbours(Protocol):
     async def of_code(self, code: bytes) -> str | None:
         """The session with this hash of a resume code."""
 
-    async def ask(self, sids: Sequence[str]) -> dict[str, Whereabouts]:
+    async def ask(self, wanted: Mapping[str, int]) -> dict[str, Whereabouts]:
         """Ask the owners of sessions to give them to this run. Those that do not exist are
-        missing. To be called until they are here."""
+        missing. To be called until they are here.
+
+        Each has the `Row.gen` with which its client was looked up; 0: it is not asked for a
+        client.
+        """
 
     async def arrived(self, sids: Sequence[str]) -> Found:
         """Read those of these sessions that are this run's."""
@@ -168,8 +172,9 @@ class Neighbours(Protocol):
     async def withdraw(self, sids: Sequence[str]) -> list[str]:
         """Do not want sessions any more. Returns those that are this run's nevertheless."""
 
-    async def asked(self, count: int) -> dict[int, list[str]]:
-        """Up to `count` sessions of this run that others want, by the number of the run."""
+    async def asked(self, count: int) -> dict[int, dict[str, int]]:
+        """Up to `count` sessions of this run that others want, by the number of the run. Each has
+        the number that it was asked for with (`ask`)."""
 
     async def refuse(self, sids: Sequence[str]) -> None:
         """These sessions stay here."""

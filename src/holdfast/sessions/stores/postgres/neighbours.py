@@ -7,7 +7,7 @@ so no session is given to a run whose sessions another one has taken already.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from holdfast.core.limits import StoreLimits
@@ -29,13 +29,16 @@ _OF_CODE: Final = """
     WHERE (code = $1 AND code <> '') OR (code_before = $1 AND code_before <> '') LIMIT 1
 """
 _ASK: Final = """
-    INSERT INTO holdfast.move_request AS m (sid, owner, asker)
-    SELECT s.sid, s.owner, $1 FROM holdfast.session s
+    INSERT INTO holdfast.move_request AS m (sid, owner, asker, gen)
+    SELECT s.sid, s.owner, $1, w.gen FROM unnest($2::text[], $3::bigint[]) AS w (sid, gen)
+    JOIN holdfast.session s ON s.sid = w.sid
     JOIN holdfast.node n ON n.inc = s.owner AND NOT n.fenced
-    WHERE s.sid = ANY($2) AND s.owner <> $1 ORDER BY s.sid
+    WHERE s.owner <> $1 ORDER BY s.sid
     ON CONFLICT (sid) DO UPDATE
-    SET owner = excluded.owner, asker = excluded.asker, refused = false, offered = false
-    WHERE m.owner <> excluded.owner OR m.asker <> excluded.asker OR m.offered
+    SET owner = excluded.owner, asker = excluded.asker, gen = excluded.gen, refused = false,
+        offered = false
+    WHERE m.owner <> excluded.owner OR m.asker <> excluded.asker OR m.gen <> excluded.gen
+        OR m.offered
 """
 _WHERE: Final = """
     SELECT s.sid, coalesce(s.owner = $1, false) AS here, coalesce(m.refused, false) AS refused
@@ -45,7 +48,7 @@ _WHERE: Final = """
 """
 _WITHDRAW: Final = "DELETE FROM holdfast.move_request WHERE asker = $1 AND sid = ANY($2)"
 _ASKED: Final = """
-    SELECT m.asker, m.sid FROM holdfast.move_request m
+    SELECT m.asker, m.sid, m.gen FROM holdfast.move_request m
     JOIN holdfast.node n ON n.inc = m.asker AND NOT n.fenced
     JOIN holdfast.session s ON s.sid = m.sid AND s.owner = $1
     WHERE m.owner = $1 AND NOT m.refused AND NOT m.offered ORDER BY random() LIMIT $2
@@ -60,7 +63,7 @@ _OFFER: Final = """
     JOIN holdfast.node n ON n.inc = $2 AND NOT n.fenced
     WHERE s.sid = ANY($3) AND s.owner = $1 ORDER BY s.sid
     ON CONFLICT (sid) DO UPDATE
-    SET owner = excluded.owner, asker = excluded.asker, refused = false, offered = true
+    SET owner = excluded.owner, asker = excluded.asker, gen = 0, refused = false, offered = true
     WHERE m.owner <> excluded.owner OR m.offered
 """
 _ACCEPT: Final = """
@@ -167,9 +170,9 @@ class PostgresNeighbours:
         found: str | None = await self._reader.value(_OF_CODE, code)
         return found
 
-    async def ask(self, sids: Sequence[str]) -> dict[str, Whereabouts]:
-        inc = self._content.inc
-        await self._reader.fetch(_ASK, inc, sids)
+    async def ask(self, wanted: Mapping[str, int]) -> dict[str, Whereabouts]:
+        inc, sids = self._content.inc, list(wanted)
+        await self._reader.fetch(_ASK, inc, sids, list(wanted.values()))
         return {
             row["sid"]: _whereabouts(here=row["here"], refused=row["refused"])
             for row in await self._reader.fetch(_WHERE, inc, sids)
@@ -187,10 +190,10 @@ class PostgresNeighbours:
         async with self._reader.transaction() as work:
             return await self._content.mine(work, sids)
 
-    async def asked(self, count: int) -> dict[int, list[str]]:
-        wanted: dict[int, list[str]] = {}
+    async def asked(self, count: int) -> dict[int, dict[str, int]]:
+        wanted: dict[int, dict[str, int]] = {}
         for row in await self._reader.fetch(_ASKED, self._content.inc, count):
-            wanted.setdefault(row["asker"], []).append(row["sid"])
+            wanted.setdefault(row["asker"], {})[row["sid"]] = row["gen"]
         return wanted
 
     async def refuse(self, sids: Sequence[str]) -> None:

@@ -184,6 +184,10 @@ MIGRATIONS: Final = (
     ALTER TABLE holdfast.move_request ADD COLUMN offered boolean NOT NULL DEFAULT false;
     CREATE TABLE holdfast.end_request (sid text COLLATE "C" PRIMARY KEY);
     """,
+    # 6: how often the session had been attached when its client asked for it elsewhere.
+    """
+    ALTER TABLE holdfast.move_request ADD COLUMN gen bigint NOT NULL DEFAULT 0;
+    """,
 )
 SCHEMA_VERSION: Final = len(MIGRATIONS)
 """In the table `version`. Migration k brings a database from version k - 1 to k."""
