@@ -23,6 +23,11 @@ LINES: Final[dict[tuple[str, str, str], str]] = {
         "lasted = 1.0 if given is BreakerInput.PROBE_FAILED else now - self._closed_at",
     ): "any time below `LASTED_SECONDS_MIN` is too short to reset the pause",
     (
+        "backends/ssh/packets.py",
+        "if len(packet) > _HEAD_BYTES and packet[1] == DATA:",
+        "if len(packet) >= _HEAD_BYTES and packet[1] == DATA:",
+    ): "a packet of data without padding is refused by the next lines, either way",
+    (
         "vtc/language/errors.py",
         'self.actor = ""',
         "self.actor = None",

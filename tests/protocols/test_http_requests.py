@@ -159,6 +159,9 @@ def test_a_head_that_comes_again_has_a_body_of_its_own() -> None:
     [
         pytest.param(SIZED + b"first", SIZED + b"hello", b"hello", id="whole"),
         pytest.param(GET, GET, b"", id="without-a-body"),
+        pytest.param(
+            SIZED + b"first", SIZED + b"\r\n\r\nx", b"\r\n\r\nx", id="the-end-of-a-head-in-a-body"
+        ),
         pytest.param(GET, SIZED + b"hello", None, id="another-head"),
         pytest.param(SIZED + b"first", SIZED + b"hell", None, id="less"),
         pytest.param(SIZED + b"first", SIZED + b"hello" + GET, None, id="more"),

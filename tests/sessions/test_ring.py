@@ -50,6 +50,12 @@ def test_any_offset_is_exact() -> None:
         assert taken(it) == data[offset:]
 
 
+def test_few_large_pieces_are_kept_of_many_small_ones() -> None:
+    it = ring(*[b"x" * 100] * 70)
+    _, pieces = it.take(it.top)
+    assert [len(piece.data) for piece in pieces if isinstance(piece, Binary)] == [1_000] * 7
+
+
 def test_the_oldest_leaves_first() -> None:
     data = bytes(random.Random(2).randbytes(30_000))
     it = ring(*(data[at : at + 100] for at in range(0, 30_000, 100)))

@@ -158,6 +158,7 @@ class Line:
             bench.transport.closed,
             attachment.session.inbox.top if attachment is not None else None,
             attachment.session.out.acked if attachment is not None else None,
+            attachment.proof if attachment is not None else None,
             dict(self.world.context.security.counts),
         )
 

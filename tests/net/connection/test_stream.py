@@ -296,6 +296,24 @@ async def test_writing_to_who_is_gone_is_told() -> None:
     assert caught == ["the connection is gone"]
 
 
+async def test_a_reader_is_told_of_a_lost_connection() -> None:
+    caught: list[StreamClosedError] = []
+
+    async def read(stream: Stream) -> None:
+        await stream.read_exactly(1)
+        try:
+            await stream.read_exactly(4)
+        except StreamClosedError as error:
+            caught.append(error)
+
+    async with serve(read, ANYWHERE) as server, call(server.addresses[0]) as caller:
+        await caller.write(b"x")
+        await until(lambda: server.connections)
+        caller.reset()
+        await until(lambda: caught)
+    assert str(caught[0]) == "expected 4 bytes, found the end after 0 bytes"
+
+
 # --- what cannot be served
 
 

@@ -296,3 +296,21 @@ def test_each_erasure_takes_something_and_little(data: bytes, charset: str) -> N
         lines.erase_character(charset)
         assert before.startswith(lines._partial)
         assert 1 <= len(before) - len(lines._partial) <= 64
+
+
+@pytest.mark.parametrize(
+    ("data", "charset", "text"),
+    [
+        ("né".encode(), "", "né"),
+        ("n€".encode()[:-1], "", "n"),
+        ("n€".encode()[:-1], UTF_8, "n"),
+        (b"\xe9n", "", "én"),
+        (b"n\xe9", "ascii", "n\N{REPLACEMENT CHARACTER}"),
+        (b"", "", ""),
+    ],
+)
+def test_an_incomplete_line_can_be_looked_at(data: bytes, charset: str, text: str) -> None:
+    lines = Lines(LIMITS)
+    assert list(lines.receive(data, charset)) == []
+    assert lines.unfinished(charset) == text
+    assert lines.pending == len(data)
