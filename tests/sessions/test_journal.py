@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from random import Random
 
 import pytest
 from tests.sessions.kept import restore
@@ -305,6 +306,22 @@ async def test_a_commit_has_so_many_snapshots_however_small_they_are(setting: Se
     while sum(counts) < 100:
         counts.append(len((await setting.commit()).snapshots))
     assert max(counts) < 10
+
+
+async def test_the_snapshots_of_a_commit_are_neighbours_in_the_store(setting: Setting) -> None:
+    setting.journal.compaction = Compaction(
+        StoreLimits(journal_bytes_max=1_000, snapshot_bytes_max=2_000)
+    )
+    sessions = [active(setting) for _ in range(100)]
+    for session in Random(1).sample(sessions, 100):
+        session.emit(Text(""), MUST, 1.0)
+    await setting.commit()
+    found: list[str] = []
+    while len(found) < 99:
+        if found:
+            setting.manager.close(sessions[98], Reason.KICKED)  # needs none any more
+        found += [sid for sid, _ in (await setting.commit()).snapshots]
+    assert found == [session.sid for session in sessions if session is not sessions[98]]
 
 
 async def test_the_loop_commits_by_itself_and_tells_who_waits(setting: Setting) -> None:

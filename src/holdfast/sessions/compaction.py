@@ -10,6 +10,8 @@ because most of those sessions are not loaded.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
+from operator import attrgetter
 from typing import Final
 
 from holdfast.core.limits import StoreLimits
@@ -20,6 +22,8 @@ from holdfast.sessions.sharing import Sharing, size_of_record
 
 _SNAPSHOT_BYTES: Final = 256
 """What a snapshot counts for beside its logs: to make and to store an empty one takes time, too."""
+_SORTED_MAX: Final = 10_000
+"""Sessions that are put in order at once: 3 ms."""
 
 
 class Compaction:
@@ -32,6 +36,7 @@ class Compaction:
         "_journaled",
         "_leaving",
         "_limits",
+        "_next",
         "_size",
         "_todo",
         "_unrecovered",
@@ -43,6 +48,9 @@ class Compaction:
         """Sessions with news in the journal from `_boundary` on."""
         self._todo: dict[DurableState, None] = {}
         """Sessions that need a snapshot before the journal up to `_boundary` can go."""
+        self._next: list[DurableState] = []
+        """Some of them by their ids, the last one first: so the snapshots of one commit are
+        neighbours in the store, which writes few pages for them."""
         self._leaving: list[DurableState] = []
         """Sessions that another run gets: their snapshots are next."""
         self._boundary = 0
@@ -112,13 +120,24 @@ class Compaction:
         while (
             self._boundary and self._todo and size + sharing.size < self._limits.snapshot_bytes_max
         ):
-            session, _ = self._todo.popitem()
+            session = self._take()
             done.append(session)
             size += _SNAPSHOT_BYTES + _add_snapshot(batch, session, sharing)
         batch.snapshots_shared = sharing.entries
         if self._boundary and not self._todo and not self._unrecovered:
             batch.journal_from = self._dropping[-1]
         return done
+
+    def _take(self) -> DurableState:
+        """The next session that needs a snapshot."""
+        while True:
+            if not self._next:
+                some = islice(self._todo, _SORTED_MAX)
+                self._next = sorted(some, key=attrgetter("sid"), reverse=True)
+            session = self._next.pop()
+            if session in self._todo:  # not closed since
+                del self._todo[session]
+                return session
 
     def committed(self, batch: Batch, size: int) -> None:
         """The batch is durable; it added `size` bytes to the journal."""
@@ -128,6 +147,7 @@ class Compaction:
             self._dropping.pop()
             if not self._dropping:
                 self._boundary = 0
+                self._next = []  # only closed ones are left
         if not self._boundary and self._size >= self._limits.journal_bytes_max:
             self._boundary = batch.number + 1
             self._dropping = self._cuts.take()

@@ -385,7 +385,8 @@ def test_no_commit_has_much_of_the_wal_to_copy(path: Path) -> None:
         return found
 
     assert 0 < max(sizes(100)) < 2_000_000
-    file.commit(Batch(next(numbers), rows=rows))
+    changed = [row(f"s{number}", b"y" * 8_000) for number in range(1_000)]
+    file.commit(Batch(next(numbers), rows=changed))
     assert wal.stat().st_size > 6_000_000
     assert min(sizes(100)) < 5_000_000  # what was needed once is given back
     file.close(clean=True)
@@ -418,3 +419,30 @@ def test_small_commits_write_little_more_than_their_journal(path: Path) -> None:
     assert journal > 1_000_000
     # Once to the WAL and once to the file is 2.
     assert written < 4 * journal
+
+
+def test_the_pages_of_a_journal_that_is_dropped_are_not_written(path: Path) -> None:
+    outs = [OutputEntry(Text("x" * 10_000), 1.0, "", 10_000)]
+    record = Record(1, outs, [], 0, 0, 0, 1, 0, 0, 0)
+    file, sid = opened(path), pack_sid(new_sid())
+    for number in range(1, 51):
+        file.commit(Batch(number, records=[(sid, record)]))
+    before = written_bytes()
+    file.commit(Batch(51, journal_from=51))
+    written = written_bytes() - before
+    file.close(clean=True)
+    assert written < 100_000  # of 500,000 bytes
+
+
+def test_a_row_and_a_snapshot_that_change_are_written_where_they_are(path: Path) -> None:
+    numbers = [new_sid() for _ in range(500)]
+    record = Record(1, [], [], 0, 0, 0, 1, 0, 0, 0)
+    file, written = opened(path), []
+    for number in range(1, 4):
+        before = written_bytes()
+        rows, snapshots = [row(sid) for sid in numbers], [(sid, record) for sid in numbers]
+        file.commit(Batch(number, rows=rows, snapshots=snapshots))
+        written.append(written_bytes() - before)
+    file.close(clean=True)
+    # The indexes, a quarter of it, have them already.
+    assert max(written[1:]) < 0.9 * written[0]
