@@ -345,7 +345,7 @@ async def test_what_was_typed_before_a_restart_is_not_said_to_a_new_connection(
 
 
 async def test_a_slow_client_holds_the_server_back_and_misses_nothing(tmp_path: Path) -> None:
-    lines = [f"{number} {'x' * 500}" for number in range(6_000)]
+    lines = [f"{number} {'x' * 500}" for number in range(12_000)]  # the kernel takes 4 MB
     limits = LIMITS.but(upstream={"prompt_seconds_max": SECONDS})  # half a line is no prompt
     async with (
         mud() as it,
