@@ -14,6 +14,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, Final
 
 from tests import postgresql
@@ -62,6 +63,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--logs", default="", help="a folder for the logs of all programs")
     parser.add_argument("--only", choices=[*_plans(1, {}) | _cluster_plans(1, {})])
     options = parser.parse_args(arguments)
+    if options.logs:
+        Path(options.logs).mkdir(parents=True, exist_ok=True)
     kills, clients, rate = (50, 300, 10.0) if options.cluster else (100, 200, 20.0)
     load = {
         "clients": options.clients or clients,

@@ -8,7 +8,6 @@ import re
 import socket
 import ssl
 import struct
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bench.chaos.notes import ranges
 from holdfast.client import (
     Began,
     Client,
@@ -60,8 +60,8 @@ class Typist:
     """How many commands were typed when it was told so last: it may have missed their answers."""
     answered: set[str] = field(default_factory=set)
     """All answers that it was ever shown."""
-    stuck: bool = False
-    """Whether it still waited for something, long after the last blow."""
+    stuck: str = ""
+    """What it still waited for, long after the last blow."""
     notices: int = 0
     told_upto: int = 0
     """How many of the commands typed were said to be lost, or perhaps lost."""
@@ -124,10 +124,10 @@ class Typist:
                 while not self._settled(client):  # noqa: ASYNC110 - there is no event for it
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            self.stuck = True
-            print(
-                f"{self.name}: typed {self.typed[-1:]}, shown {self.shown[-1:]}, {client.state}",
-                file=sys.stderr,
+            state = client.state
+            self.stuck = (
+                f"typed {self.typed[-1:]}, shown {self.shown[-1:]}, {state.attempts} attempts, not"
+                f" taken: {ranges(command.c for command in state.pending)}"
             )
 
     def _settled(self, client: Client) -> bool:

@@ -6,7 +6,6 @@ import asyncio
 import random
 import sqlite3
 import ssl
-import sys
 import tempfile
 from bisect import bisect_right
 from collections import Counter, defaultdict
@@ -18,6 +17,7 @@ from tests.postgresql import Cluster
 
 from bench.chaos import programs
 from bench.chaos.blows import Database, Stage
+from bench.chaos.notes import ranges, show
 from bench.chaos.people import Listener, Typist, Way
 from bench.chaos.plan import Plan
 from bench.chaos.programs import Ports
@@ -142,14 +142,18 @@ def _count(
             name, _, number = what.rpartition("-")
             effects[name].append((sid, int(number)))
     lost = told = twice = disorder = shown_twice = missing = 0
+    notes: list[str] = []
     for typist in typists:
         done = effects[typist.name]
         undone = set(range(1, len(typist.typed) + 1)) - {number for _, number in done}
         untold = {number for number in undone if number > typist.told_upto}
         if untold:
-            print(f"{typist.name} ({typist.sid}): not done: {sorted(untold)}", file=sys.stderr)
+            notes.append(f"{typist.name} ({typist.sid}): not done: {ranges(untold)}")
         if typist.unanswered:
-            print(f"{typist.name} ({typist.sid}): {typist.unanswered[:9]} …", file=sys.stderr)
+            unanswered = {int(text.rpartition("-")[2]) for text in typist.unanswered}
+            notes.append(f"{typist.name} ({typist.sid}): not answered: {ranges(unanswered)}")
+        if typist.stuck:
+            notes.append(f"{typist.name} ({typist.sid}): stuck: {typist.stuck}")
         lost += len(untold)
         told += len(undone) - len(untold)
         twice += len(done) - len({number for _, number in done})
@@ -157,6 +161,7 @@ def _count(
         answers = [text for text in typist.shown if text.startswith("did ")]
         shown_twice += len(answers) - len(set(answers))
         missing += len(typist.unanswered)
+    show(notes)
     return {
         "struck": plan.target,
         "durability": plan.durability,
@@ -167,7 +172,7 @@ def _count(
         "lost and told": told,
         "twice": twice,
         "out of order": disorder,
-        "stuck": sum(typist.stuck for typist in typists),
+        "stuck": sum(bool(typist.stuck) for typist in typists),
         "resets told": _told(sum((typist.resets for typist in typists), Counter())),
         "answers missing": missing,
         "answers twice": shown_twice,

@@ -106,6 +106,20 @@ class HeldStore(MemoryStore):
         return await super().take(sids)
 
 
+class CountingStore(MemoryStore):
+    """A store like another, with what was taken from it."""
+
+    def __init__(self, like: MemoryStore) -> None:
+        super().__init__()
+        self.__dict__.update(like.__dict__)
+        self.taken: list[Sequence[str]] = []
+
+    async def take(self, sids: Sequence[str]) -> Found:
+        self.taken.append(sids)
+        await asyncio.sleep(0)
+        return await super().take(sids)
+
+
 class Setting:
     """A manager with everything around it recorded."""
 
@@ -512,6 +526,33 @@ async def test_a_session_is_loaded_once_whoever_asks_for_it(setting: Setting) ->
     assert list(manager.groups.members("lobby")) == [session]
     await manager.loader.load([kept.sid, "never"], 0.0)
     assert manager.sessions[kept.sid] is session
+
+
+async def test_sessions_that_many_want_are_read_together(setting: Setting) -> None:
+    rows = [row() for _ in range(150)]
+    store = CountingStore(await keep(rows))
+    await take_up(setting.manager, store, setting.backend)
+    async with asyncio.TaskGroup() as tasks:
+        for kept in rows:
+            tasks.create_task(setting.manager.loader.load([kept.sid], 0.0))
+    assert len(setting.manager.sessions) == 150
+    assert [len(sids) for sids in store.taken] == [1, 100, 49]  # the first one comes alone
+
+
+async def test_one_who_waits_no_more_does_not_keep_others_from_their_sessions(
+    setting: Setting,
+) -> None:
+    rows = [row() for _ in range(3)]
+    store = HeldStore(await keep(rows))
+    await take_up(setting.manager, store, setting.backend)
+    load = setting.manager.loader.load
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(load([rows[0].sid, rows[1].sid], 0.0))
+        await store.asked.wait()
+        tasks.create_task(load([rows[1].sid, rows[2].sid], 0.0))
+        first.cancel()
+        store.gate.set()
+    assert {rows[1].sid, rows[2].sid} <= setting.manager.sessions.keys()
 
 
 async def test_a_session_that_ends_while_it_is_loaded_stays_ended(setting: Setting) -> None:

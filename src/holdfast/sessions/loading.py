@@ -6,6 +6,8 @@ somebody else needs what is in it. To end it, or to list it, it need not be load
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 from operator import attrgetter
@@ -95,6 +97,9 @@ class Loader:
         self._owner = owner
         self._journal = journal
         self._limits = limits
+        self._loading = asyncio.Lock()
+        self._wanted: deque[str] = deque()
+        """Sessions that somebody waits for, in order. Some are loaded by now."""
 
     def restoring(
         self, stored: Stored, backend_of: Callable[[Head], SessionBackend], now: float
@@ -166,13 +171,26 @@ class Loader:
     async def load(self, sids: Iterable[str], now: float) -> None:
         """Load those of these sessions that are dormant. Raises `StoreError`.
 
-        A session that cannot be loaded is set aside, and no longer found.
+        A session that cannot be loaded is set aside, and no longer found. What many want at the
+        same time is read together: all clients of a gateway that has died come at once.
         """
-        wanted = [sid for sid in sids if self.dormant.get(sid) is not None]
-        for start in range(0, len(wanted), _LOADED_MAX):
-            assert self.store is not None, "what is dormant is in a store"
-            asked = wanted[start : start + _LOADED_MAX]
-            self._take_up(asked, await self.store.take(asked), now)
+        wanted = [sid for sid in sids if sid in self.dormant]
+        self._wanted.extend(wanted)
+        for sid in wanted:
+            if sid in self.dormant:
+                async with self._loading:
+                    if sid in self.dormant:
+                        await self._load_with_others(sid, now)
+
+    async def _load_with_others(self, sid: str, now: float) -> None:
+        """Load a session, and with it some of those that are waited for."""
+        assert self.store is not None, "what is dormant is in a store"
+        asked = {sid: None}
+        while self._wanted and len(asked) < _LOADED_MAX:
+            other = self._wanted.popleft()
+            if other in self.dormant:
+                asked[other] = None
+        self._take_up(list(asked), await self.store.take(list(asked)), now)
 
     async def load_all(self, backend: SessionBackend, now: float) -> None:
         """Load all sessions of one backend. Raises `StoreError`."""
