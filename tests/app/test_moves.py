@@ -163,6 +163,21 @@ async def test_the_next_run_of_a_node_gets_nothing_that_was_said_to_the_one_befo
         assert [text for _, text in said(it.b)] == ["two", "three", "four", "five"]
 
 
+async def test_the_next_run_of_a_node_that_does_not_have_a_session_repeats_nothing() -> None:
+    """What the run before had stored, it does not know: the one that has the session tells."""
+    async with moving() as it:
+        for text in ("one", "two"):
+            await it.session.text(text)
+        it.app.dispatcher.unlink(it.a)
+        before = it.app.dispatcher.moves.replaced(it.a, 2)
+        it.app.dispatcher.moves.relinked(it.a)
+        it.app.dispatcher.welcome([], it.a, ["s"])
+        await it.session.text("three")
+        it.app.dispatcher.moves.settle(before, 1)
+        it.adopted(it.b)
+        assert [text for _, text in said(it.b)] == ["two", "three"]
+
+
 async def test_the_order_of_both_news_of_a_death_does_not_matter() -> None:
     async with moving() as it:
         await it.session.text("one")

@@ -13,5 +13,6 @@ LIMITS: Final = Limits().but(
         "queue_messages_max": 8,
         "attach_failure_burst_max": 1_000_000,
         "probe_interval_seconds_max": 1.0,
+        "unclaimed_seconds_max": 3_600.0,  # no run is so long that a session is given up
     },
 )

@@ -55,8 +55,13 @@ class Moves:
 
     def absent(self, session: Session) -> None:
         """The session's node does not have it, as it tells with what it has stored: another one
-        has it, or will. The rest of what was said is said there."""
-        self._keep_apart(session)
+        has it, or will. The rest of what was said is said there.
+
+        What an earlier run of the node had stored, this one does not know: who has adopted its
+        sessions tells.
+        """
+        if session.node.outgoing in (session.outgoing, session.outgoing.behind):
+            self._keep_apart(session)
         self._leaves(session)
 
     def enters(self, session: Session, event: m.Event, node: Node) -> bool:
