@@ -28,6 +28,7 @@ from holdfast.gateway.environment import Environment
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.store_config import StoreConfig
 from holdfast.sessions.fetching import Fetched
+from holdfast.sessions.records import Found, Stored
 from holdfast.sessions.session import Session
 from holdfast.sessions.stores.base import OtherRun, StoreError, StoreFencedError, Whereabouts
 from holdfast.sessions.stores.postgres.store import PostgresStore
@@ -297,6 +298,60 @@ async def test_a_session_that_moves_on_when_it_has_been_fetched_is_fetched_back(
             moved.set()
             await client.expect("resumed")
             assert (first.manager.total, second.manager.total) == (0, 1)
+
+
+async def test_a_session_that_its_gateway_does_not_know_is_given_nevertheless(place: Place) -> None:
+    """It came there when nobody wanted it any more."""
+    async with serving(place.config(node="a")) as first, serving(place.config(node="b")) as second:
+        hello = await said_one(first)
+        neighbours = second._store.neighbours
+        assert neighbours is not None
+        await neighbours.ask({split_token(hello["token"])[0]: 0})  # type: ignore[index]
+        await eventually(lambda: first.manager.counts.moved_out == 1)
+        assert second.manager.total == 0
+        await goes_on(first, hello)
+        assert (first.manager.total, second.manager.total) == (1, 0)
+
+
+async def test_a_client_comes_back_while_its_session_is_adopted(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session is this gateway's in the store, and it does not know yet what is in it."""
+    hurried = LIMITS.but(drain={"moves_seconds_max": 0.1})
+    async with serving(place.config(node="b")) as second:
+        neighbours = second._store.neighbours
+        assert neighbours is not None
+        adopt, ask, arrived = neighbours.adopt, neighbours.ask, neighbours.arrived
+        asked, goes_on_now = [], asyncio.Event()
+
+        async def adopts_late() -> Stored | None:
+            stored = await adopt()
+            if stored is not None:
+                await goes_on_now.wait()
+            return stored
+
+        async def asks(wanted: Mapping[str, int]) -> dict[str, Whereabouts]:
+            found = await ask(wanted)
+            if Whereabouts.HERE in found.values():
+                asked.append(found)
+            if len(asked) > 1:
+                goes_on_now.set()  # it has handled the first answer
+            return found
+
+        async def arrives(sids: Sequence[str]) -> Found:
+            found = await arrived(sids)
+            goes_on_now.set()
+            return found
+
+        monkeypatch.setattr(neighbours, "adopt", adopts_late)
+        monkeypatch.setattr(neighbours, "ask", asks)
+        monkeypatch.setattr(neighbours, "arrived", arrives)
+        async with serving(place.config(node="a", limits=hurried)) as first:
+            hello = await said_one(first)
+            moves = first.backends.named("echo").moves
+            moves.may_move = lambda session: False  # type: ignore[method-assign]
+        await goes_on(second, hello)
+        assert (second.manager.total, second.manager.counts.adopted) == (1, 1)
 
 
 async def test_nothing_of_a_session_is_stored_after_the_snapshot_that_the_other_gateway_reads(

@@ -93,6 +93,7 @@ class Cluster:
             self._moved_in,
             lambda row: row.app not in self._away.unserved,
         )
+        self._giving.on_strange = self.fetching.expect
 
         offering = Offering(neighbours, limits, self._giving, context.runtime.loop.time)
         self._away = MovingAway(offering, manager, backends, context.limits, lambda: self.runs)
@@ -155,9 +156,13 @@ class Cluster:
         await self.fetching.accept()
         await self._away.look(self._look_seconds)
         if others.adoptable and self.membership.lasts():
-            stored = await self._neighbours.adopt()
-            if stored is not None:
-                await self._adopt(stored)
+            self.fetching.adopting = True
+            try:
+                stored = await self._neighbours.adopt()
+                if stored is not None:
+                    await self._adopt(stored)
+            finally:
+                self.fetching.adopting = False
 
     async def _end(self, sid: str) -> None:
         """An operator at another gateway has ended a session."""

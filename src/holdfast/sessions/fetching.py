@@ -106,6 +106,8 @@ class Fetching:
         self._wishes: dict[str, _Wish] = {}
         self._wake = TimedEvent()
         self._ended = False
+        self.adopting = False
+        """Whether sessions become this node's that are not registered yet: they are waited for."""
 
     async def of_code(self, code: bytes) -> str | None:
         """The session of any node with this hash of a resume code. Raises `StoreError`."""
@@ -125,7 +127,11 @@ class Fetching:
 
     async def accept(self) -> None:
         """Get sessions that others offer. Raises `StoreError`."""
-        for sid in await self._neighbours.accept(self._limits.moved_sessions_max * _BATCHES):
+        self.expect(await self._neighbours.accept(self._limits.moved_sessions_max * _BATCHES))
+
+    def expect(self, sids: Iterable[str]) -> None:
+        """These sessions come to this node, or are its own and not known here."""
+        for sid in sids:
             self._wish(sid).asked = True
             self._wake.set()
 
@@ -199,17 +205,20 @@ class Fetching:
 
     async def _take(self, sids: list[str]) -> None:
         """These sessions are this node's now. One that leaves it still is, and not for long."""
+        if self.adopting:
+            return
         for sid in filter(self._leaves, sids):
             self._wishes[sid].leaves()
         sids = [sid for sid in sids if not self._leaves(sid)]
         new = [sid for sid in sids if not self._has(sid)]
         found = await self._neighbours.arrived(new) if new else Found()
         self._loader.arrived(found, self._backend_of, self._clock())
-        for sid in sids:
-            if self._has(sid):
-                self._settle(sid, Fetched.HERE)
-            elif sid in new:  # it is set aside
-                self._settle(sid, Fetched.UNKNOWN)
+        for sid in filter(self._has, sids):
+            self._settle(sid, Fetched.HERE)
+        # What is found and cannot be loaded is nowhere. What is not found has moved on meanwhile.
+        nowhere = [each.row.sid for each in found.sessions]
+        for sid in nowhere + [each.sid for each in found.set_aside]:
+            self._settle(sid, Fetched.UNKNOWN)
         if found.sessions:
             await self._on_arrived([head_of(session.row) for session in found.sessions])
 

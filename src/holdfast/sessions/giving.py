@@ -65,6 +65,9 @@ class Giving:
         """Sessions that others were offered, with what their clients are told when they go."""
         self.moving = 0
         """How many are just being given: they are not found here, and not yet the other node's."""
+        self.on_strange: Callable[[Iterable[str]], None] = lambda sids: None
+        """Called with sessions of this run that others want, and that are not known here: they may
+        have come when nobody wanted them any more."""
         self._leaving: set[str] = set()
         """Sessions that are on their way: no part of this node, and still its own in the store."""
         self._neighbours = neighbours
@@ -101,6 +104,7 @@ class Giving:
         """
         manager = self._manager
         await manager.loader.load(wanted, self._clock())
+        self.on_strange(sid for sid in wanted if not (manager.find(sid) or self.leaves(sid)))
         sessions = [manager.sessions[sid] for sid in wanted if sid in manager.sessions]
         kept = [one.sid for one in sessions if not self.can_leave(one) or _is_late(one, wanted)]
         if kept:
