@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import socket
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -647,7 +648,8 @@ async def test_the_nodes_are_listed(place: Place) -> None:
                     ("a", here == "a"),
                     ("b", here == "b"),
                 ]
-                assert all(one["host"] and one["since"] > 0 for one in items)
+                assert [one["host"] for one in items] == [socket.gethostname()] * 2
+                assert all(one["since"] > 0 for one in items)
         (item,) = (await told(gateway, "/api/nodes"))["items"]
         assert item["name"] == "a"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +18,11 @@ from tests.gateway.admin.asking import ANYWHERE, TOKEN, administered
 from tests.gateway.clients import v1
 from tests.gateway.running import TCP, WS, configured, eventually, serving, staged
 from tests.gateway.servers import mud
+from tests.gateway.test_postgresql import Place
 from tests.peers.console_page import ConsolePage, console_of, url_of
 from tests.peers.looks import legible
 from tests.ports import free_port
+from tests.postgresql import Cluster
 
 from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig
@@ -28,6 +31,8 @@ from holdfast.gateway.config import Config
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HOSTILE: Final = "<img src=x onerror=\"document.title='taken'\">"
+NODES_MS: Final = 10_000
+"""How often the page asks for the nodes."""
 DESK: Final[dict[str, Any]] = {"viewport": {"width": 1200, "height": 850}}
 PHONE: Final[dict[str, Any]] = {
     "viewport": {"width": 390, "height": 780},
@@ -280,3 +285,36 @@ async def test_a_session_and_a_terminal_are_watched(tmp_path: Path, browser: Bro
         await expect(rows).not_to_contain_text("typed")
         if folder := os.environ.get("SCREENSHOTS"):
             await page.page.screenshot(path=Path(folder) / "console-watch-terminal.png")
+
+
+@pytest.mark.parametrize("screen", ["desk-light", "phone-dark"])
+async def test_the_nodes_of_one_database(
+    postgresql: Cluster, tmp_path: Path, browser: Browser, screen: str
+) -> None:
+    """Each gateway's console shows them all; one that ends is gone from it without a reload."""
+    database = await postgresql.empty_database()
+    place = Place(postgresql, database, tmp_path)
+    async with (
+        serving(guarded(place.config(node="harbour"), tmp_path)) as gateway,
+        console_of(browser, url_of(gateway), **SCREENS[screen]) as page,
+    ):
+        await page.enters(TOKEN)
+        await page.comes("ready")
+        await page.page.clock.install()
+        await page.page.reload()
+        await page.comes("ready")
+        nodes = page.rows("Nodes")
+        await expect(nodes).to_have_count(1)
+        await expect(nodes).to_contain_text("harbour (this one)")
+        async with serving(structs.replace(place.config(node="other"), node=HOSTILE)):
+            await page.page.clock.fast_forward(NODES_MS)
+            await expect(nodes).to_have_count(2)
+            await expect(nodes.filter(has_text="this one")).to_contain_text(socket.gethostname())
+            other = nodes.filter(has_not_text="this one")
+            await expect(other).to_contain_text(HOSTILE)
+            await expect(other).to_contain_text(re.compile(r"\d\d:\d\d:\d\d"))
+            await looks_well(page, f"{screen}-nodes")
+        await page.page.clock.fast_forward(NODES_MS)
+        await expect(nodes).to_have_count(1)
+        assert "taken" not in await page.page.title()
+    await postgresql.give_back(database)

@@ -41,7 +41,14 @@ export interface Explanation {
   history: { time: number; event: string; connection: number; fields: Record<string, unknown> }[];
   sentences: string[];
 }
-export interface Node { name: string; host: string; since: number; here: boolean }
+export interface Node {
+  name: string;
+  host: string;
+  since: number;
+  here: boolean;
+  sessions: number;
+  silent_seconds: number;
+}
 export interface Page<T> { items: T[]; next: string | number | null; total: number }
 export interface Change { key: string; before: string; after: string; effect: string }
 

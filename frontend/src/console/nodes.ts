@@ -3,7 +3,7 @@
 import type { Node } from "./api";
 import { ApiError } from "./api";
 import { h } from "./dom";
-import { moment } from "./format";
+import { moment, span, whole } from "./format";
 import { Table } from "./table";
 import type { Context } from "./view";
 
@@ -15,6 +15,12 @@ export function nodes(context: Context): { element: HTMLElement; close(): void }
     { title: "Node", cell: (one) => one.name + (one.here ? " (this one)" : "") },
     { title: "Machine", cell: (one) => one.host },
     { title: "Since", cell: (one) => moment(one.since), close: true },
+    { title: "Sessions", cell: (one) => whole(one.sessions), number: true },
+    {
+      title: "Last sign",
+      cell: (one) => (one.here ? "here" : `${span(one.silent_seconds)} ago`),
+      close: true,
+    },
   ], "Nodes", "There are no other nodes.");
   const element = h(
     "section", { "aria-labelledby": "part-nodes", hidden: true },

@@ -57,7 +57,7 @@ export function overview(context: Context): View {
   ], "Servers of upstreams", "There are no upstreams.");
   const listeners = new Table<Listener>([
     { title: "Listener", cell: (one) => one.address },
-    { title: "For", cell: (one) => one.kind },
+    { title: "For", cell: (one) => one.kind, close: true },
     { title: "Connections", cell: (one) => whole(one.connections), number: true },
     { title: "Accepted", cell: (one) => whole(one.accepted), number: true },
     { title: "Refused", cell: (one) => whole(one.refused), number: true },

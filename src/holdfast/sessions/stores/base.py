@@ -84,7 +84,7 @@ class Node(NamedTuple):
 
     name: str
     host: str
-    """The machine that it runs on."""
+    """The name of the machine that it runs on."""
     since: float
     """When this run of it began, by the store's clock: wall clock, in seconds."""
     here: bool

@@ -15,6 +15,7 @@ from holdfast.sessions.records import Found, Row, Stored
 from holdfast.sessions.stores.base import Node, Others, OwnedRow, Owner, Whereabouts
 from holdfast.sessions.stores.postgres.connection import Connection, Transaction
 from holdfast.sessions.stores.postgres.content import Content
+from holdfast.sessions.stores.postgres.process import Process
 from holdfast.sessions.stores.postgres.runs import ANNOUNCE, Watch, adopt, forget_heard
 from holdfast.sessions.stores.reading import read_rows
 
@@ -141,7 +142,7 @@ class PostgresNeighbours:
         return [
             Node(
                 one["name"],
-                one["host"],
+                Process(one["host"], "").machine,
                 one["since"],
                 one["here"],
                 one["link"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +15,10 @@ _ENDED: Final = frozenset("ZX")
 
 
 class Process(Struct, frozen=True):
-    """A process of a machine. Without `/proc` both are empty, and nothing can be said of it."""
+    """A process of a machine. Without `/proc`, nothing can be said of it."""
 
     host: str
-    """The machine since it booted, and its namespace of process ids."""
+    """The name of the machine; the machine since it booted, and its namespace of process ids."""
     number: str
     """The process id, and when the process began."""
 
@@ -27,13 +28,23 @@ class Process(Struct, frozen=True):
             boot = (_PROC / "sys/kernel/random/boot_id").read_text().strip()
             space = os.readlink(_PROC / "self/ns/pid")
         except OSError:
-            return cls("", "")
+            return cls(socket.gethostname(), "")
         pid = os.getpid()
-        return cls(f"{boot} {space}", f"{pid} {_began(pid)}")
+        return cls(f"{socket.gethostname()} {boot} {space}", f"{pid} {_began(pid)}")
+
+    @property
+    def machine(self) -> str:
+        """The name of its machine, for people."""
+        return self.host.partition(" ")[0]
+
+    @property
+    def _numbering(self) -> str:
+        """Where its number means a process; empty if that is not known."""
+        return self.host.partition(" ")[2]
 
     def ended(self, seen_from: Process) -> bool | None:
         """Whether it has ended; `None` if that cannot be seen from there."""
-        if not self.host or self.host != seen_from.host:
+        if not self._numbering or self._numbering != seen_from._numbering:
             return None
         pid, _, began = self.number.partition(" ")
         return _began(int(pid)) != began
