@@ -136,6 +136,16 @@ def test_the_keys_are_bounded_and_the_quiet_are_forgotten_first(
     assert by_key.exhausted("new3", 10.0)
 
 
+@given(st.floats(0.00001, 1000.0), st.integers(1, 50), st.floats(0.0, 2e9))
+def test_a_burst_is_whole_whatever_is_rounded(per_second: float, burst: int, now: float) -> None:
+    """Neither the sums of a burst nor the time after a wait take an event away."""
+    rate = Rate(per_second, burst)
+    verdicts = admitted(rate, [now] * (burst + 1))
+    assert verdicts == [True] * burst + [False]
+    due = rate.spend(0.0, now, burst)
+    assert rate.next(due, rate.when(due)) is not None
+
+
 def test_how_long_to_wait_is_told() -> None:
     rates = RateByKey(Rate(2.0, 1))
     assert rates.wait("a", 10.0) == 0.0
@@ -213,9 +223,9 @@ def test_the_rates_of_a_listener_are_those_of_its_limits() -> None:
         bytes_burst_max=5,
     )
     rates = flow_rates(limits)
-    assert (rates.messages.interval, rates.messages.tolerance) == (0.5, 1.5)
-    assert (rates.bytes.interval, rates.bytes.tolerance) == (0.25, 1.25)
+    assert (rates.messages.interval, rates.messages.tolerance // 0.5) == (0.5, 3)
+    assert (rates.bytes.interval, rates.bytes.tolerance // 0.25) == (0.25, 5)
     assert flow_rates(limits) is rates
     shared = shared_rate(2.0, 3)
-    assert (shared.interval, shared.tolerance) == (0.5, 1.5)
+    assert (shared.interval, shared.tolerance // 0.5) == (0.5, 3)
     assert shared_rate(2.0, 3) is shared

@@ -7,6 +7,9 @@ from typing import Final, NamedTuple
 
 from holdfast.core.limits import WebSocketLimits
 
+_ROUNDING: Final = 1 / 128
+"""Of an event: more than the rounded sums of a burst, which would take its last event away."""
+
 
 class Rate:
     """A rate limit: `per_second` events sustained, `burst` at once. Its users share it."""
@@ -16,7 +19,7 @@ class Rate:
     def __init__(self, per_second: float, burst: int) -> None:
         self.interval = 1.0 / per_second
         """Between two events, in seconds."""
-        self.tolerance = burst * self.interval
+        self.tolerance = (burst + _ROUNDING) * self.interval
         """How long before its turn, in seconds, an event may come."""
 
     def next(self, due: float, now: float, count: int = 1) -> float | None:
@@ -34,7 +37,7 @@ class Rate:
 
     def when(self, due: float, count: int = 1) -> float:
         """When `count` events after those that led to `due` come no longer too soon."""
-        return due + count * self.interval - self.tolerance
+        return due + (count + _ROUNDING) * self.interval - self.tolerance
 
 
 class FlowRates(NamedTuple):
