@@ -181,10 +181,10 @@ async def is_cut_off(watcher: Person, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("kept", "said"),
-    [(0.0, "You are in lobby."), (3600.0, "There was a Ann here until now.")],
+    [(0.0, "You are in lobby."), (3600.0, "There was a {} here until now.")],
     ids=["free", "kept"],
 )
-async def test_a_name_is_free_when_its_holder_has_closed_its_connection(
+async def test_a_name_is_free_some_time_after_its_holder_is_gone(
     tmp_path: Path, kept: float, said: str
 ) -> None:
     application = tmp_path / "application.py"
@@ -194,7 +194,7 @@ async def test_a_name_is_free_when_its_holder_has_closed_its_connection(
         async def enters() -> Person:
             return await stack.enter_async_context(person_at(gateway.ports["tcp"], telnet=False))
 
-        closed, lost, watcher, other = [await enters() for _ in range(4)]
+        closed, lost, watcher, other, another = [await enters() for _ in range(5)]
         for person, name in ((closed, "Ann"), (lost, "Bob"), (watcher, "Watcher")):
             person.types(name)
             await person.sees("You are in lobby.")
@@ -203,7 +203,7 @@ async def test_a_name_is_free_when_its_holder_has_closed_its_connection(
         lost.drop()
         await is_cut_off(watcher, "Ann")
         await is_cut_off(watcher, "Bob")
-        other.types("Bob")  # who may be back when there is a network again
-        await other.sees("There is a Bob here already.")
         other.types("Ann")
-        await other.sees(said)
+        await other.sees(said.format("Ann"))
+        another.types("Bob")  # whose client has said no goodbye
+        await another.sees(said.format("Bob"))

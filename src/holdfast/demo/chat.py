@@ -24,7 +24,8 @@ HELP = "/join ROOM, /who, /tell NAME WORDS (to one person only), /history, /quit
 LOBBY = "lobby"
 ROBOT = "robot"
 NAME_SECONDS = 20.0
-"""How long a name is kept for a client that has closed its connection: a page may be reloaded."""
+"""How long a name is kept for a client that is gone: its network may be back, or its page loaded
+again."""
 
 app = App("chat")
 
@@ -60,6 +61,8 @@ async def adopted(session: Session) -> None:
     if is_robot(session):
         await say_again(session)
     elif named(session):
+        if not session.attached:  # perhaps since before this process began
+            await keep_name(session)
         await ask(session)
     else:
         await greet(session)
@@ -76,8 +79,7 @@ async def back(session: Session) -> None:
 @app.on_detach
 async def away(session: Session, reason: str) -> None:
     if named(session):
-        left = time.time() if reason == "client_left" else None  # else its network has failed
-        await session.store({"room": room_of(session), "left": left})
+        await keep_name(session)
         await tell_room(room_of(session))
 
 
@@ -151,10 +153,15 @@ async def introduce(session: Session, name: str) -> None:
         await session.text(text)
     else:
         if holder is not None:
-            await holder.close("client_left")
+            await holder.close("expired")
         await session.identify(name)
         await join(session, LOBBY)
         await session.text(HELP)
+
+
+async def keep_name(session: Session) -> None:
+    """Note since when the client is gone."""
+    await session.store({"room": room_of(session), "left": time.time()})
 
 
 async def join(session: Session, room: str) -> None:
@@ -276,8 +283,7 @@ def person(name: str) -> Session | None:
 
 
 def free_in(holder: Session) -> float:
-    """In how many seconds another client may have the name: never while its holder is here or has
-    lost its network."""
+    """In how many seconds another client may have the name: never while its holder is here."""
     left = holder.stored.get("left")
     return inf if holder.attached or left is None else left + NAME_SECONDS - time.time()
 
