@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from holdfast.core.clock import monotonic
 from holdfast.core.histogram import Histogram
 from holdfast.core.limits import StoreLimits
 from holdfast.net.log import RateLimitedLogger, log_failure
@@ -347,10 +348,9 @@ class Journal:
         Only the end of the process may cancel it: the outcome of a commit in flight would be
         unknown. It ends by itself after `on_fenced`.
         """
-        now = asyncio.get_running_loop().time
         while await self._due(store):
             commit = self.collect()
-            began = now()
+            began = monotonic()  # a loop tells the time in milliseconds
             try:
                 size = await store.commit(commit.batch)
             except StoreFencedError as error:
@@ -365,7 +365,7 @@ class Journal:
                     continue
                 self.failed(commit, StoreError(f"a commit failed: {error}"))
             else:
-                self.commit_seconds.observe(now() - began)
+                self.commit_seconds.observe(monotonic() - began)
                 self.committed(commit, size)
                 if self.compaction.recovering:
                     await self._recover(store)
