@@ -186,6 +186,18 @@ const CASES = {
     );
   },
 
+  async "pauses double in each round of several addresses"() {
+    const { session, sockets, retry } = await begin({ url: ["ws://a/", "ws://b/"] });
+    Math.random = () => 1;
+    const pauses = [];
+    for (let attempt = 0; attempt < 5; attempt++) {
+      sockets.at(-1).ends();
+      pauses.push(session.state.retryMs);
+      retry();
+    }
+    assert.deepEqual(pauses, [100, 141, 200, 283, 400]);
+  },
+
   async "times that are longer than a timer has"() {
     const { session, sockets, welcome, clock } = await begin();
     const longest = [];

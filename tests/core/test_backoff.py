@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,13 @@ def test_pauses_double_up_to_the_limit_and_begin_anew() -> None:
     assert [backoff.pause(1.0) for _ in range(5)] == [0.5, 1.0, 2.0, 3.0, 3.0]
     backoff.reset()
     assert backoff.pause(1.0) == 0.5
+
+
+def test_pauses_double_in_each_round_of_attempts() -> None:
+    backoff = Backoff(0.5, 3.0, round_attempts=3)
+    pauses = [backoff.pause(1.0) for _ in range(7)]
+    assert pauses[::3] == pytest.approx([0.5, 1.0, 2.0])
+    assert pauses == sorted(pauses)
 
 
 def test_a_limit_below_the_first_pause_holds() -> None:

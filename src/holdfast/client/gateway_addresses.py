@@ -55,6 +55,10 @@ class GatewayAddresses:
         shuffle(self._addresses)
         self._at = 0
 
+    def __len__(self) -> int:
+        """How many different ones there are."""
+        return len(self._addresses)
+
     @property
     def current(self) -> Address:
         """The address for the next connection."""

@@ -194,7 +194,8 @@ class Reconnector(Generic[E, H]):
     async def run(self) -> None:
         """Keep connected until the session ends."""
         self._runtime.hold()
-        backoff = Backoff(_FIRST_PAUSE_SECONDS, _PAUSE_SECONDS_MAX)
+        several = len(self._gateways)
+        backoff = Backoff(_FIRST_PAUSE_SECONDS, _PAUSE_SECONDS_MAX, round_attempts=several)
         try:
             while True:
                 await self._room.wait()

@@ -26,16 +26,24 @@ LASTED_SECONDS_MIN: Final = 10.0
 class Backoff:
     """Pauses in seconds, from `first` up to `most`, each shortened by up to a half at random.
 
-    Each pause is twice the one before. The random part keeps many clients from
-    coming back at once. A connection has lasted after `lasted_min` seconds.
+    Each pause is twice the one of `round_attempts` before: whoever has several addresses grows
+    slower, since each attempt is at another one. The random part keeps many clients from coming
+    back at once. A connection has lasted after `lasted_min` seconds.
     """
 
-    __slots__ = ("_first", "_lasted_min", "_most", "_next")
+    __slots__ = ("_factor", "_first", "_lasted_min", "_most", "_next")
 
-    def __init__(self, first: float, most: float, lasted_min: float = LASTED_SECONDS_MIN) -> None:
+    def __init__(
+        self,
+        first: float,
+        most: float,
+        lasted_min: float = LASTED_SECONDS_MIN,
+        round_attempts: int = 1,
+    ) -> None:
         self._first = min(first, most)
         self._most = most
         self._lasted_min = lasted_min
+        self._factor = 2.0 ** (1 / round_attempts)
         self._next = self._first
 
     def pause(self, entropy: float, lasted: float = 0.0) -> float:
@@ -47,7 +55,7 @@ class Backoff:
         """
         if lasted >= self._lasted_min:
             self.reset()
-        pause, self._next = self._next, min(2 * self._next, self._most)
+        pause, self._next = self._next, min(self._factor * self._next, self._most)
         return pause * (0.5 + entropy / 2)
 
     def reset(self) -> None:

@@ -491,7 +491,8 @@ export class Session {
     const pause = this._pause / 2 + (Math.random() * this._pause) / 2;
     const asked = Math.min(Math.max(bye?.retry_ms ?? 0, askedMs), ASKED_MS_MAX);
     const retryMs = Math.round(Math.max(asked, pause));
-    this._pause = Math.min(2 * this._pause, PAUSE_MS_MAX);
+    // It doubles in a round of all addresses: each attempt is at another one.
+    this._pause = Math.min(2 ** (1 / this._urls.length) * this._pause, PAUSE_MS_MAX);
     this._timers.retry = later(retryMs, () => this._connect());
     this._setState("offline", why, retryMs);
   }
