@@ -3,9 +3,11 @@
 Each attack goes on for `--seconds` from one address, as fast as it can. Beside it
 somebody from another address talks with an application, and others arrive. `p50`,
 `p99` and `max` are milliseconds from a command to its answer (the bar: p99 of 50);
-`cut` counts lost connections, `refused` arrivals that came to nothing. `cpu %` is
-the gateway's share of its core. Then what it grew by: memory at most and at the
-end, the log and the store. Compare with `nobody`, beside whom nothing is tried.
+`cut` counts lost connections, `refused` arrivals that came to nothing, and `wait` is
+the longest of an arrival. A session is stored before its client gets it, so it may
+wait for the disk: `disk` is the longest time that the disk took, beside it, to
+keep 4 KiB. `cpu %` is the gateway's share of its core. Then what it grew by: memory
+at most and at the end, the log and the store. Compare with `nobody`, beside whom nothing is tried.
 """
 
 from __future__ import annotations
@@ -139,6 +141,8 @@ class Noticed:
         self.cut = 0
         self.refused = 0
         self.arrived = 0
+        self.arrival_seconds = 0.0
+        """The longest."""
 
     async def talk(self, port: int) -> None:
         """Say something, wait for the answer, and again."""
@@ -162,6 +166,7 @@ class Noticed:
         """Come, say something, be answered, leave; and again."""
         while True:
             await asyncio.sleep(_ARRIVAL_SECONDS)
+            came = time.perf_counter()
             try:
                 async with asyncio.timeout(_PATIENCE_SECONDS):
                     await _visit(port)
@@ -169,6 +174,9 @@ class Noticed:
                 self.refused += 1
             else:
                 self.arrived += 1
+            finally:
+                waited = time.perf_counter() - came
+                self.arrival_seconds = max(self.arrival_seconds, waited)
 
 
 async def _visit(port: int) -> None:
@@ -202,6 +210,7 @@ def _be_honest(target: Target, seconds: float, result: Connection) -> None:
             "cut": noticed.cut,
             "arrived": noticed.arrived,
             "refused": noticed.refused,
+            "wait": noticed.arrival_seconds * 1000,
         }
     )
 
@@ -243,11 +252,12 @@ def besiege(name: str, seconds: float) -> Row:
             arguments = (ATTACKS[name], target, seconds, tell_tried)
             attackers = [processes.Process(target=_attack, args=arguments)]
             attackers[0].start()
-        peak = 0
+        peak, disk = 0, 0.0
         end = time.monotonic() + seconds + 2
         while time.monotonic() < end:
             time.sleep(0.25)
             peak = max(peak, harness.rss_bytes(besieged.pid))
+            disk = max(disk, _disk_seconds(Path(folder)))
         spent = harness.cpu_seconds(besieged.pid) - spent
         row = noticed.recv() if noticed.poll(30) else {"p99": float("inf")}
         count = tried.recv() if attackers and tried.poll(30) else 0
@@ -260,6 +270,7 @@ def besiege(name: str, seconds: float) -> Row:
         "attack": name,
         "tries/s": round(count / seconds),
         **row,
+        "disk": disk * 1000,
         "cpu %": round(100 * spent / (seconds + 2)),
         "RSS MiB": before[0] / 2**20,
         "at most": peak / 2**20,
@@ -268,6 +279,15 @@ def besiege(name: str, seconds: float) -> Row:
         "store KiB": (after[2] - before[2]) / 1024,
         "": "" if row["p99"] <= P99_MS_MAX else "OVER",
     }
+
+
+def _disk_seconds(folder: Path) -> float:
+    """How long the disk takes to keep a little."""
+    with (folder / "disk").open("wb", buffering=0) as file:
+        file.write(bytes(4096))
+        began = time.perf_counter()
+        os.fdatasync(file)
+        return time.perf_counter() - began
 
 
 def main(arguments: Sequence[str]) -> int:
