@@ -191,7 +191,9 @@ async def test_a_try_that_makes_no_session_is_followed_by_the_next_address(tmp_p
             await server.stand(4)
 
 
-async def test_pauses_double_in_each_round_of_all_addresses(tmp_path: Path, pauses: list[float]) -> None:
+async def test_pauses_double_in_each_round_of_all_addresses(
+    tmp_path: Path, pauses: list[float]
+) -> None:
     several = [parse_address(unix(tmp_path / name)) for name in "ab"]
     async with kept(several) as it:
         for _ in range(5):

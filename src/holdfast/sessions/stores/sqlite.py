@@ -7,7 +7,6 @@ SQLite waits for the disk (`SQLiteFile`).
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -32,6 +31,7 @@ from holdfast.sessions.stores.base import (
 )
 from holdfast.sessions.stores.commons import Commons
 from holdfast.sessions.stores.one_node import OneNode
+from holdfast.sessions.stores.open_files import OpenFiles
 from holdfast.sessions.stores.private import make_private
 from holdfast.sessions.stores.reading import Heads, Reader, Snapshot, snapshots_of
 from holdfast.sessions.stores.tail import Excerpts, Tail
@@ -115,9 +115,7 @@ class SQLiteFile:
         self._sync = False
         self._tail = Tail()
         self._commons = Commons(self._read_common)
-        self._files: dict[Path, tuple[int, int]] = {}
-        """The files that are open, with device and inode: what has another name, a restart
-        would not find."""
+        self._files = OpenFiles()
 
     def open(self) -> Stored:
         try:
@@ -129,16 +127,11 @@ class SQLiteFile:
             self._drop()
             raise
         for path in (self.path, self.path.with_name(f"{self.path.name}-wal")):
-            if path.exists():
-                self._files[path] = _identity(path)
+            self._files.add(path)
         return stored
 
     def check(self) -> None:
-        for path, known in self._files.items():
-            found = _identity(path)
-            if found != known:
-                what = "is not there any more" if found == _NOWHERE else "is another file now"
-                raise StoreMissingError(f"{path}: the file {what}; expected the one that is open")
+        self._files.check()
 
     def commit(self, batch: Batch) -> int:
         db = self._opened
@@ -480,18 +473,6 @@ def _transaction(db: sqlite3.Connection) -> Iterator[None]:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
-
-
-_NOWHERE: Final = (0, 0)
-
-
-def _identity(path: Path) -> tuple[int, int]:
-    """The device and the inode of a file."""
-    try:
-        found = os.stat(path)
-    except OSError:
-        return _NOWHERE
-    return found.st_dev, found.st_ino
 
 
 def _explain(path: Path, error: sqlite3.Error) -> StoreError:
