@@ -189,6 +189,15 @@ def pieces(
     return found
 
 
+def entries(tx: Transaction, places: Sequence[int]) -> list[Row]:
+    found = ((place, tx.get("journal", _entry(place))) for place in places)
+    return [
+        row(place=place, body=entry["body"], shared=entry["shared"])
+        for place, entry in found
+        if entry is not None
+    ]
+
+
 def shared(tx: Transaction, places: Sequence[int]) -> list[Row]:
     found = ((place, tx.get("journal", _entry(place))) for place in places)
     return [row(place=place, shared=entry["shared"]) for place, entry in found if entry is not None]
@@ -470,6 +479,7 @@ STATEMENTS: Final[dict[str, Statement]] = {
     content._MINE: mine,
     content._JOURNAL: journal,
     content._PIECES: pieces,
+    content._ENTRIES: entries,
     content._SHARED: shared,
     content._SETTINGS: settings,
     content._ORPHANS: orphans,

@@ -38,6 +38,11 @@ _PIECES: Final = f"""
         AND j.number = p.place & {_NUMBERS}
 """
 """Both conditions are equations with values of `p` alone: each piece is one look into an index."""
+_ENTRIES: Final = f"""
+    SELECT p.place, j.body, j.shared FROM unnest($1::bigint[]) AS p (place)
+    JOIN holdfast.journal j ON j.inc = p.place >> {PLACE_BITS}
+        AND j.number = p.place & {_NUMBERS}
+"""
 _SHARED: Final = f"""
     SELECT p.place, j.shared FROM unnest($1::bigint[]) AS p (place)
     JOIN holdfast.journal j ON j.inc = p.place >> {PLACE_BITS}
@@ -201,12 +206,20 @@ class Content:
         wanted = self._tails.pieces(sids)
         if not wanted:
             return Excerpts({}, {})
-        parts = {piece.part for those in wanted.values() for piece in those}
-        found = await work.fetch(_PIECES, *map(list, zip(*parts, strict=True)))
-        return Excerpts(
-            {(place, start, size): record for place, start, size, record in found},
-            dict(await work.fetch(_SHARED, list(wanted))),
-        )
+        excerpts = Excerpts({}, {})
+        # The server decompresses an entry for each piece of it: one of several is read whole.
+        whole = [place for place, pieces in wanted.items() if len(pieces) > 1]
+        async for place, body, shared in work.rows(_ENTRIES, whole):
+            excerpts.take(wanted[place], body, shared)
+        parts = [pieces[0].part for pieces in wanted.values() if len(pieces) == 1]
+        if parts:
+            found = await work.fetch(_PIECES, *map(list, zip(*parts, strict=True)))
+            excerpts.records.update(
+                ((place, start, size), record) for place, start, size, record in found
+            )
+            places = [place for place, _, _ in parts]
+            excerpts.shared.update(await work.fetch(_SHARED, places))
+        return excerpts
 
     async def _commons_of(self, work: Transaction, rows: Any) -> dict[int, list[SharedEntry]]:
         """What these snapshots share, by its number.
