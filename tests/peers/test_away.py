@@ -50,10 +50,10 @@ async def shown(
         page = await context.new_page()
         page.set_default_timeout(SECONDS * 1000)
         await page.goto(f"http://127.0.0.1:{cable.port}/")
-        await page.wait_for_function(ONLINE)
+        await page.wait_for_function(f"() => {ONLINE}")
         await stage.noted("open")
         await stage.count(1, 5)
-        await page.wait_for_function("window.texts.length === 5")
+        await page.wait_for_function("() => window.texts.length === 5")
         yield gateway, stage, page, cable
         await context.close()
 
@@ -64,7 +64,7 @@ def loses_its_connections(gateway: Gateway) -> None:
 
 
 async def sees_everything(page: Page, stage: Stage, last: int) -> None:
-    await page.wait_for_function(f"{ONLINE} && window.texts.length >= {last}")
+    await page.wait_for_function(f"() => {ONLINE} && window.texts.length >= {last}")
     assert await page.evaluate("window.texts") == [str(number) for number in range(1, last + 1)]
     await page.evaluate("window.session.command('back')")
     await stage.noted("text", "back")
@@ -80,7 +80,7 @@ async def test_a_page_from_the_back_forward_cache_goes_on_where_it_was(tmp_path:
         await stage.until(lambda: any(note[0] == "detach" for note in stage.notes))
         await stage.count(6, 9)
         await page.go_back(wait_until="commit")
-        await page.wait_for_function("window.shown !== undefined")
+        await page.wait_for_function("() => window.shown !== undefined")
         assert await page.evaluate("window.shown") == 1, "the page was loaded anew"
         await sees_everything(page, stage, 9)
 
@@ -101,7 +101,7 @@ async def test_a_page_on_a_phone_that_slept_goes_on_where_it_was(
         await phone.send("Page.setWebLifecycleState", {"state": "active"})
         if network == "gone":
             await page.wait_for_function(
-                "window.states.lastIndexOf('offline') > window.states.indexOf('online')"
+                "() => window.states.lastIndexOf('offline') > window.states.indexOf('online')"
             )
             await page.evaluate("window.session.command('asleep')")
             await cable.mend()

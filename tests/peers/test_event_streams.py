@@ -99,13 +99,13 @@ async def test_where_no_websocket_opens_a_session_runs_on_a_stream(
         sockets: list[str] = []
         page.on("websocket", lambda socket: sockets.append(socket.url))
         await page.goto(address)
-        await page.wait_for_function("window.session?.state.name === 'online'")
+        await page.wait_for_function("() => window.session?.state.name === 'online'")
         assert len(sockets) == 2
         await stage.noted("open")
         (session,) = gateway.manager.sessions.values()
         assert session.row.protocol == "sse"
         await stage.count(1, 5)
-        await page.wait_for_function("window.texts.length === 5")
+        await page.wait_for_function("() => window.texts.length === 5")
         await page.evaluate("for (const text of ['a', 'b']) window.session.command(text)")
         await stage.has_heard(2)
         for connection in list(gateway.listeners.clients.connections):
@@ -113,7 +113,7 @@ async def test_where_no_websocket_opens_a_session_runs_on_a_stream(
         await stage.until(lambda: any(note[0] == "detach" for note in stage.notes))
         await page.evaluate("window.session.command('c')")
         await stage.count(6, 9)
-        await page.wait_for_function("window.texts.length === 9")
+        await page.wait_for_function("() => window.texts.length === 9")
         assert await page.evaluate("window.texts") == [str(number) for number in range(1, 10)]
         await stage.heard("a", "b", "c")
         assert len(sockets) == 2  # the next connection is a stream at once

@@ -128,4 +128,4 @@ async def test_a_bundle_of_it_runs_in_a_browser(project: Path) -> None:
         page = await browser.new_page()
         page.set_default_timeout(60_000)
         await page.goto(f"http://127.0.0.1:{gateway.addresses[0].port}/")
-        await page.wait_for_function("document.title === 'hello'")
+        await page.wait_for_function("() => document.title === 'hello'")

@@ -74,7 +74,7 @@ async def test_a_page_of_another_origin_has_a_session(
 ) -> None:
     opened = two_origins(tmp_path, browser, options, importable=True, connects=True)
     async with opened as (gateway, stage, page):
-        await page.wait_for_function("window.session?.state.name === 'online'")
+        await page.wait_for_function("() => window.session?.state.name === 'online'")
         await stage.noted("open")
         (session,) = gateway.manager.sessions.values()
         assert session.row.protocol == protocol
@@ -85,7 +85,7 @@ async def test_a_page_of_another_origin_has_a_session(
             connection.abort()
         await stage.until(lambda: any(note[0] == "detach" for note in stage.notes))
         await stage.count(6, 9)
-        await page.wait_for_function("window.texts.length >= 9")
+        await page.wait_for_function("() => window.texts.length >= 9")
         assert await page.evaluate("window.texts") == [str(number) for number in range(1, 10)]
 
 
@@ -94,7 +94,7 @@ async def test_without_a_header_the_client_is_not_imported(
 ) -> None:
     opened = two_origins(tmp_path, browser, importable=False, connects=True)
     async with opened as (_, _, page):
-        await page.wait_for_function("window.failed !== undefined")
+        await page.wait_for_function("() => window.failed !== undefined")
         assert "Failed to fetch" in await page.evaluate("window.failed")
 
 
@@ -105,6 +105,6 @@ async def test_a_page_of_a_foreign_origin_has_no_session(
     opened = two_origins(tmp_path, browser, options, importable=True, connects=False)
     async with opened as (gateway, _, page):
         await page.wait_for_function(
-            "window.session?.attempts >= 3 || window.session?.state.reason"
+            "() => window.session?.attempts >= 3 || window.session?.state.reason"
         )
         assert gateway.manager.sessions == {}

@@ -116,7 +116,7 @@ async def test_who_reads_what_was_said_is_left_there(tmp_path: Path, browser: Br
     async with a_full_log(tmp_path, browser) as (page, speaker):
         await at_the_end(page)
         await page.page.evaluate("document.getElementById('log').scrollTop = 0")
-        await page.page.wait_for_function("!document.getElementById('log').scrollTop")
+        await page.page.wait_for_function("() => !document.getElementById('log').scrollTop")
         speaker.types("One more.")
         await page.sees("<Speaker> One more.")
         assert await page.page.evaluate("document.getElementById('log').scrollTop") == 0

@@ -195,12 +195,12 @@ async def test_the_javascript_client_alone(tmp_path: Path, browser: Browser) -> 
         await page.goto(f"http://127.0.0.1:{cable.port}/healthz")
         await page.evaluate(ALONE, COUNT)
         for number in (100, 200, 300):
-            await page.wait_for_function(f"got.includes('Number {number}.')")
+            await page.wait_for_function(f"() => got.includes('Number {number}.')")
             cable.cut()
-            await page.wait_for_function("session.state.name === 'offline'")
+            await page.wait_for_function("() => session.state.name === 'offline'")
             await cable.mend()
-            await page.wait_for_function("session.state.name === 'online'")
-        await page.wait_for_function(f"got.includes('{DONE}')")
+            await page.wait_for_function("() => session.state.name === 'online'")
+        await page.wait_for_function(f"() => got.includes('{DONE}')")
         expected = ["Ready.", *(f"Number {n}." for n in range(1, LAST + 1)), DONE]
         assert await page.evaluate("got") == expected
         states = await page.evaluate("states")

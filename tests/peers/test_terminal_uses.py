@@ -197,7 +197,7 @@ async def test_a_link_lets_others_watch(browser: Browser, tmp_path: Path) -> Non
         await owner.enters("echo BEF''ORE")
         await owner.sees("BEFORE")
         await owner.page.click("#share")
-        await owner.page.wait_for_function("document.getElementById('invitation').value")
+        await owner.page.wait_for_function("() => document.getElementById('invitation').value")
         link = await owner.page.input_value("#invitation")
         async with page_of(browser, link, **PHONE) as viewer:
             await viewer.comes("watching")
@@ -214,7 +214,7 @@ async def test_a_link_lets_others_watch(browser: Browser, tmp_path: Path) -> Non
             await owner.enters("echo AF''TER")
             await viewer.sees("AFTER")
             own = await owner.page.evaluate(size)
-            await viewer.page.wait_for_function(f"({size}).join() === '{own[0]},{own[1]}'")
+            await viewer.page.wait_for_function(f"() => ({size}).join() === '{own[0]},{own[1]}'")
             assert "FORBIDDEN" not in await owner.screen()
             await pictured(viewer, "viewer-phone", tmp_path)
             await viewer.page.reload()
@@ -235,7 +235,7 @@ async def test_a_program_writes_to_the_clipboard_of_its_user_alone(browser: Brow
     async with serving(shell()) as gateway, page_of(browser, gateway) as owner:
         await owner.sees("$")
         await owner.page.click("#share")
-        await owner.page.wait_for_function("document.getElementById('invitation').value")
+        await owner.page.wait_for_function("() => document.getElementById('invitation').value")
         link = await owner.page.input_value("#invitation")
         await owner.page.click("#shared")
         async with page_of(browser, link) as viewer:
@@ -283,10 +283,10 @@ async def test_a_link_that_is_asked_for_while_offline_is_asked_for_again(browser
         await owner.page.evaluate(_SHARE_OFFLINE)
         (session,) = gateway.manager.sessions.values()
         session.detach(Reason.SLOW_CONSUMER, gateway.context.wall())
-        await owner.page.wait_for_function("window.sharedOffline")
+        await owner.page.wait_for_function("() => window.sharedOffline")
         await owner.comes("online")
         await owner.page.click("#share")
-        await owner.page.wait_for_function("document.getElementById('invitation').value")
+        await owner.page.wait_for_function("() => document.getElementById('invitation').value")
 
 
 # --- the gateway restarts
