@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from holdfast.sessions.waiters import StoreUnavailableError, Waiters
+import structlog
+
+from holdfast.sessions.waiters import Settled, StoreUnavailableError, Waiters
 
 LONG = 60.0
 
@@ -30,6 +32,21 @@ class Setting:
         for _ in range(meanwhile):
             self.waiters.add(ignore)
         self.waiters.ended(len(told), urgent=meanwhile > 0)
+
+
+class Told:
+    """Who was told, in order, and of what."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.errors: list[StoreUnavailableError | None] = []
+
+    def by(self, number: int) -> Settled:
+        def call(error: StoreUnavailableError | None) -> None:
+            self.numbers.append(number)
+            self.errors.append(error)
+
+        return call
 
 
 async def test_a_commit_for_the_first_begins_at_once() -> None:
@@ -81,10 +98,46 @@ async def test_after_a_refused_commit_only_those_who_came_meanwhile_count() -> N
     assert len(setting.waiters) == 3
 
 
+async def test_who_is_put_back_is_told_before_the_others() -> None:
+    setting, told = Setting(), Told()
+    for number in range(4):
+        setting.waiters.add(told.by(number))
+        if number == 1:
+            refused = setting.waiters.take()
+    setting.waiters.put_back(refused)
+    setting.waiters.tell(setting.waiters.take(), None)
+    assert told.numbers == [0, 1, 2, 3]
+
+
+async def test_two_commits_tell_no_more_in_one_pass_than_one_does() -> None:
+    waiters, told = Setting().waiters, Told()
+    for first in (0, 60):
+        waiters.tell([told.by(number) for number in range(first, first + 60)], None)
+    assert told.numbers == list(range(50))
+    await asyncio.sleep(0)
+    assert told.numbers == list(range(100))
+    await asyncio.sleep(0)
+    assert told.numbers == list(range(120))
+
+
+async def test_one_that_fails_keeps_nothing_from_the_others() -> None:
+    waiters, told, error = Setting().waiters, Told(), StoreUnavailableError("away")
+
+    def fail(_: StoreUnavailableError | None) -> None:
+        raise ValueError("mine")
+
+    with structlog.testing.capture_logs() as lines:
+        waiters.tell([told.by(1), fail, told.by(2)], error)
+    assert told.numbers == [1, 2]
+    assert told.errors == [error, error]
+    assert [line["event"] for line in lines] == ["a step after a commit failed"]
+
+
 async def test_a_commit_that_begins_for_another_reason_ends_the_wait() -> None:
     setting = Setting(0.001)
     setting.come(2)
     setting.commit(meanwhile=1)
+    setting.come(1)  # and it is still waited for the third
     setting.waiters.take()
     setting.waiters.ended(1, urgent=False)
     later = asyncio.Event()  # set after the time of a timer that was left

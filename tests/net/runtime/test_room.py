@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cProfile
 import pstats
+import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +65,43 @@ def test_then_comes_the_network_that_has_most_of_the_rest() -> None:
     it.keep("e", 5 * MIB, "192.0.2.5")
     assert it.closed == ["a", "b", "e"]
     assert it.room.used == 3 * MIB
+
+
+def test_a_network_counts_as_it_is_and_not_as_it_was() -> None:
+    it = Stand()
+    it.keep("a", 9 * MIB, "192.0.2.2")
+    it.keep("a", 1 * MIB)
+    it.keep("b", 5 * MIB, "192.0.2.3")
+    it.keep("c", 5 * MIB, "192.0.2.4")
+    assert len(it.closed) == 1
+    assert "a" not in it.closed
+
+
+def test_a_network_that_has_less_than_before_may_still_have_most() -> None:
+    it = Stand()
+    it.keep("a", 9 * MIB, "192.0.2.2")
+    it.keep("a", 5 * MIB)
+    it.keep("b", 3 * MIB, "192.0.2.3")
+    it.keep("c", 3 * MIB, "192.0.2.4")
+    assert it.closed == ["a"]
+
+
+def test_networks_that_keep_nothing_are_forgotten() -> None:
+    it = Stand()
+
+    def come_and_go(count: int) -> None:
+        for number in range(count):
+            it.keep("a", MIB, f"2001:db8:{number:x}::")
+            it.open.pop("a").release()
+
+    come_and_go(2_000)  # as much as there ever is of networks that were
+    tracemalloc.start()
+    try:
+        come_and_go(4_000)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 400 * KIB
 
 
 def test_a_warning_says_how_many_were_closed() -> None:

@@ -33,7 +33,7 @@ from holdfast.protocols.telnet import (
 )
 from holdfast.protocols.telnet.charsets import AUTOMATIC
 from holdfast.protocols.telnet.codes import DO, DONT, GMCP, IAC, MCCP2, MCCP3, WILL, WONT
-from holdfast.protocols.telnet.options.mccp import Deflater
+from holdfast.protocols.telnet.options.mccp import Deflater, Inflation
 from holdfast.protocols.telnet.server import Offers, server_options
 
 OPTIONS = server_options(Offers(mccp2=True, mccp3=True))
@@ -318,3 +318,9 @@ def test_between_two_flushes_a_stream_costs_its_window() -> None:
     server.send_text("x" * 10_000 + "\n")
     server.data_to_send()
     assert footprint(server) - before < 4_100
+
+
+def test_a_burst_that_is_just_allowed_is_not_too_fast() -> None:
+    burst = LIMITS.bytes_burst_max
+    assert not Inflation(LIMITS).is_too_fast(burst, 0.0)
+    assert Inflation(LIMITS).is_too_fast(burst + 1, 0.0)
