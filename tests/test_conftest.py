@@ -54,3 +54,33 @@ def test_a_file_that_is_left_open_fails_the_test_that_left_it(tmp_path: Path) ->
         "ERROR test_it.py::test_leaves_a_socket_open"
     ], done.stdout
     assert "ResourceWarning" in done.stdout
+
+
+_ON_UVLOOP: Final = """
+import uvloop
+
+def pytest_asyncio_loop_factories(config, item):
+    return {"uvloop": uvloop.new_event_loop}
+"""
+_HANGING: Final = """
+import asyncio
+
+async def test_hangs():
+    await asyncio.Event().wait()
+"""
+
+
+def test_a_test_that_hangs_on_uvloop_is_ended(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(_ON_UVLOOP)
+    (tmp_path / "test_it.py").write_text(_HANGING)
+    settings = ("-c", ROOT / "pyproject.toml", "-o", "timeout=1", "-p", "no:cacheprovider")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", *settings, "test_it.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "Timeout" in done.stdout, done.stdout + done.stderr

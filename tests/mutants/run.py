@@ -108,7 +108,7 @@ def _first_to_notice(copy: Path, mutant: Mutant, group: Sequence[str], failing: 
         if status in (0, _NO_TESTS_STATUS):
             return ""
         if not failed:
-            return "the tests, which cannot be collected"
+            return "the tests, which cannot be collected or do not end"
         if _pytest(copy, [failed])[0] == 0:
             return failed
         failing.append(failed)

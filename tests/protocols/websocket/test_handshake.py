@@ -358,7 +358,14 @@ def test_a_body_of_no_bytes_is_no_body() -> None:
 
 @pytest.mark.parametrize(
     ("status", "line"),
-    [(200, b"200 "), (404, b"404 Not Found"), (418, b"418 Refused"), (599, b"599 Refused")],
+    [
+        (200, b"200 "),
+        (404, b"404 Not Found"),
+        (418, b"418 Refused"),
+        (429, b"429 Too Many Requests"),
+        (505, b"505 HTTP Version Not Supported"),
+        (599, b"599 Refused"),
+    ],
 )
 def test_a_request_may_be_answered_with_any_final_status(status: int, line: bytes) -> None:
     assert write_refusal(status, "no").startswith(b"HTTP/1.1 " + line)
