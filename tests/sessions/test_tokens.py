@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holdfast.core.ids import new_sid
+from holdfast.sessions.claims import ClaimRefusal
 from holdfast.sessions.tokens import UNKNOWN_SESSION, Tokens, TokenStatus, hash_code, split_token
 
 
@@ -114,3 +115,9 @@ def test_any_text_is_a_token_or_not(text: str) -> None:
 
 def test_a_code_s_hash_is_not_the_hash_of_a_secret() -> None:
     assert hash_code("ABCD2345") != hash_code("ABCD2346")
+
+
+def test_each_refusal_says_why() -> None:
+    refusals = ClaimRefusal.__members__.values()
+    assert all(isinstance(refusal.value, str) and refusal.value for refusal in refusals)
+    assert len(set(refusals)) == len(refusals), "two have the same text"
