@@ -119,5 +119,5 @@ def test_a_code_s_hash_is_not_the_hash_of_a_secret() -> None:
 
 def test_each_refusal_says_why() -> None:
     refusals = ClaimRefusal.__members__.values()
-    assert all(isinstance(refusal.value, str) and refusal.value for refusal in refusals)
+    assert [refusal for refusal in refusals if not refusal.value] == []
     assert len(set(refusals)) == len(refusals), "two have the same text"
