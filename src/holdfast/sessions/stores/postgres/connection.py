@@ -261,5 +261,5 @@ async def _in_time(db: Any, limits: StoreLimits) -> AsyncIterator[None]:
         raise
 
 
-_ROWS: Final = 1_000
-"""That are read at a time."""
+_ROWS: Final = 100
+"""That are read at a time, and handled in one go: an entry of a journal may have 100 KiB."""

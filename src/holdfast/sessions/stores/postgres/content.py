@@ -6,6 +6,7 @@ they are folded into snapshots.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
@@ -23,6 +24,8 @@ from holdfast.sessions.stores.tail import Excerpts, Tail, Tails
 
 _SIDS_MAX: Final = 500
 """In one query."""
+_READ_MAX: Final = 10
+"""Sessions that are decoded in one go: each may have thousands of records."""
 
 _MINE: Final = "SELECT sid FROM holdfast.session WHERE sid = ANY($2) AND owner = $1"
 _JOURNAL: Final = """
@@ -138,9 +141,12 @@ class Content:
                 if row["snapshot"] is not None
             }
             known = [(sid, rows[sid]["body"]) for sid in some if sid in rows]
-            part = reader.read(known, snapshots, await self._excerpts(work, some))
-            found.sessions += part.sessions
-            found.set_aside += part.set_aside
+            excerpts = await self._excerpts(work, some)
+            for first in range(0, len(known), _READ_MAX):
+                part = reader.read(known[first : first + _READ_MAX], snapshots, excerpts)
+                found.sessions += part.sessions
+                found.set_aside += part.set_aside
+                await asyncio.sleep(0)
         return found
 
     async def fold(self, work: Transaction, sids: Sequence[str]) -> Found:
