@@ -19,7 +19,7 @@ from tests.package.contents import check_sdist, check_wheel
 from tests.package.smoke import smoke
 from tests.programs import ROOT
 
-VERSIONS: Final = ("3.11", "3.12", "3.13")
+VERSIONS: Final = ("3.11", "3.12", "3.13", "3.14")
 """As the classifiers of pyproject.toml say."""
 
 
