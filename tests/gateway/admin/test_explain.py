@@ -52,6 +52,17 @@ async def detaches(gateway: Gateway, sid: str) -> None:
     await eventually(lambda: not gateway.manager.sessions[sid].attached)
 
 
+async def test_an_application_that_comes_and_goes_is_named_in_the_log(tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        async with staged(config(tmp_path)):
+            pass
+    links = [entry for entry in logs if entry["event"].startswith("application ")]
+    assert [(entry["event"], entry["app"]) for entry in links] == [
+        ("application linked", "stage"),
+        ("application unlinked", "stage"),
+    ]
+
+
 async def test_the_life_of_a_session_is_in_the_log(tmp_path: Path) -> None:
     with capture_logs() as logs:
         async with staged(config(tmp_path)) as (gateway, stage):

@@ -97,7 +97,7 @@ class LinkServer:
         self._everywhere.discard(peer)
         backend = self._linked.pop(peer, None)
         if backend is not None:
-            _log.info("application unlinked", app=backend.name, reason=reason)
+            _log.info("application unlinked", app=backend.app, reason=reason)
             backend.gone(peer)
 
     def accepted(self, marks: dict[str, int]) -> None:
