@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import structlog
@@ -204,6 +205,34 @@ async def test_a_node_is_there_again_before_another_one_has_told_of_its_sessions
             assert [output.item.text for output in b.outputs] == ["two", "three", "four"]
             assert len(a.numbers) == 3
             assert a.hellos[-1].run == (0 if told == "before the next run" else 1)
+
+
+async def test_a_node_whose_run_before_is_told_to_have_ended_after_hello_is_greeted_again(
+    tmp_path: Path,
+) -> None:
+    """The outputs are numbered anew then. It would take the first ones for repeats."""
+    app, answered = App("chat", limits=QUICK), asyncio.Event()
+    async with two_nodes(tmp_path) as (a, b):
+        a.run = 1
+        async with running(app, a.address):
+            await until(app, "a", "b")
+
+            async def welcome_late() -> Any:
+                await answered.wait()
+                return a.welcome()
+
+            a.run, a.fresh = 4, 2
+            a.on_hello = lambda hello: welcome_late() if hello.run else a.welcome()
+            a.cut()
+            await a.until(lambda it: it.asked == 2)
+            b.peer.notify(m.INHERITED, m.Inherited("a", 1, 2))
+            async with patience():
+                await app.progress.until(lambda: app.home.run == 0)
+            a.fresh = 0
+            answered.set()
+            await a.until(lambda it: it.asked == 3)
+            await until(app, "a", "b")
+            assert (a.hellos[-1].run, a.hellos[-1].oldest) == (0, 1)
 
 
 async def test_questions_are_asked_at_every_node(tmp_path: Path) -> None:

@@ -110,6 +110,8 @@ class LinkClient:
         """The peer, once the gateway has answered hello."""
         self._early: list[m.SessionEvent] = []
         """Events that came before the welcome: of sessions that the node does not have any more."""
+        self._greeted = node.outgoing
+        """The outputs that the newest hello has told of."""
         self._linked_at = 0.0
         self._ended = asyncio.Event()
         self._flushing = False
@@ -211,6 +213,7 @@ class LinkClient:
 
     def _greet(self, peer: Peer) -> None:
         app, outgoing = self._app, self.node.outgoing
+        self._greeted = outgoing
         hello = m.Hello(
             protocol=m.PROTOCOL,
             app=app.name,
@@ -270,6 +273,10 @@ class LinkClient:
 
     def _welcomed(self, peer: Peer, welcome: m.Welcome) -> None:
         app = self._app
+        if self.node.outgoing is not self._greeted:
+            # Its numbers are others now: the node would take the first ones for repeats.
+            peer.close("the run before it has ended since hello")
+            return
         peer.established()
         self._peer = peer
         self._linked_at = self._runtime.timers.time()
