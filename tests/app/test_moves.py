@@ -319,6 +319,23 @@ async def test_events_of_a_node_that_has_not_the_session_are_ignored() -> None:
         assert it.a.take_applied() == []
 
 
+@pytest.mark.parametrize("told", ["event", "welcome"])
+async def test_a_node_that_tells_late_that_it_had_a_session_does_not_get_it_back(told: str) -> None:
+    """Another node has got the session since: its news came first."""
+    async with moving() as it:
+        it.tell(it.b, m.Adopted(m.SessionInfo("s", "active", gen=3)))
+        late = m.SessionInfo("s", "active", gen=2)
+        if told == "event":
+            it.tell(it.a, m.Adopted(late))
+        else:
+            it.app.dispatcher.welcome([late], it.a)
+        it.tell(it.a, LEAVES)
+        await it.session.text("one")
+        assert said(it.b) == [(1, "one")]
+        it.tell(it.a, m.Adopted(m.SessionInfo("s", "active", gen=4)))
+        assert it.session.node is it.a
+
+
 async def test_a_command_counts_as_applied_after_its_answer_alone() -> None:
     async with moving() as it:
         await it.session.text("one")

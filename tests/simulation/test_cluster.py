@@ -2,6 +2,14 @@
 
 The runs are the same ones every time, as far as what happens in them. Some mutants break rules of
 the SQL, in what the server in memory makes of it.
+
+The design marks by `taken` from where on the outputs of an instance are those of a session's
+present node. Here the node that gives a session away asks its instance, and goes on when that has
+answered or its link has ended: nothing of an earlier time is under way on a link when the session
+comes back. So two mutants take that away, `the_application_is_not_waited_for` and
+`a_silent_application_keeps_its_link`. That outputs are refused while an instance is asked what it
+remembers (`Instance.may_change`) protects one node whose instances change; for several nodes it
+only repeats this.
 """
 
 from __future__ import annotations
@@ -13,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.app import moves
 from holdfast.backends.link.assignment import Assignment
 from holdfast.sessions.membership import Membership
 from holdfast.sessions.states import Durability
@@ -113,6 +122,14 @@ def the_application_is_not_waited_for(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Assignment, "give_up", give_up)
 
 
+def a_silent_application_keeps_its_link(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Assignment, "_close", lambda self, instance, asked, error: None)
+
+
+def the_late_word_of_an_earlier_node_counts(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(moves, "is_late", lambda session, info, node: False)
+
+
 FENCES = {
     "type": 10, "live": 5, "come_back": 2, "suspend_gateway": 3, "stall_commit": 3,
     "wake_gateways": 4, "finish_commit": 4, "deliver_all": 10, "pass_time": 8,
@@ -125,6 +142,10 @@ MOVES = {
     "type": 5, "say": 8, "live": 4, "come_back": 4, "go_elsewhere": 8, "deliver_all": 3,
     "cut_link": 3, "notice": 3, "kill_gateway": 2, "start_gateway": 4, "finish_commit": 3,
     "deliver": 4,
+}  # fmt: skip
+CUTS = {
+    "type": 5, "say": 8, "live": 6, "go_elsewhere": 10, "cut_way": 4, "heal": 4, "deliver_all": 2,
+    "come_back": 2,
 }  # fmt: skip
 EVERYTHING = {
     "type": 8, "say": 4, "deliver": 4, "deliver_all": 6, "finish_commit": 6, "pass_time": 2,
@@ -142,6 +163,8 @@ MUTANTS = [  # with the seed to begin with, near one that finds it
     (deadline_from_the_answer, DURABLE, STOPS, 45),
     (no_deadline, DURABLE, STOPS, 0),
     (the_application_is_not_waited_for, DURABLE, MOVES, 0),
+    (a_silent_application_keeps_its_link, DURABLE, CUTS, 119),
+    (the_late_word_of_an_earlier_node_counts, DURABLE, CUTS, 103),
 ]
 
 
@@ -171,6 +194,7 @@ HONEST = [
     (SUSPENDED, FENCES),
     (DURABLE, STOPS),
     (DURABLE, MOVES),
+    (DURABLE, CUTS),
 ]
 
 

@@ -153,7 +153,8 @@ class Dispatcher:
             session = self.sessions.get(info.sid)
             if session is not None and (session.node, session.outgoing) != (node, node.outgoing):
                 self.moves.enters(session, m.Adopted(info), node)
-            self._tell_changes(info, node)
+            if session is None or session.node is node:
+                self._tell_changes(info, node)
 
     def _tell_changes(self, info: m.SessionInfo, node: Node) -> None:
         self.receive([m.SessionEvent(info.sid, 0, event) for event in self._changes(info)], node)

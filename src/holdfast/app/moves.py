@@ -17,6 +17,11 @@ from holdfast.app.session import Session
 from holdfast.link import messages as m
 
 
+def is_late(session: Session, info: m.SessionInfo, node: Node) -> bool:
+    """Whether another node has got the session since this one had it."""
+    return node is not session.node and 0 < info.gen < session.gen
+
+
 class Moves:
     """Which node has each of `sessions`, and where its outputs go.
 
@@ -66,9 +71,13 @@ class Moves:
 
     def enters(self, session: Session, event: m.Event, node: Node) -> bool:
         """Handle an event of a node that may be another than the session's. Returns whether the
-        session is at this node now."""
-        if not isinstance(event, m.Adopted | m.Opened):
+        session is at this node now.
+
+        An earlier node may tell late that it has got the session: it does not have it any more.
+        """
+        if not isinstance(event, m.Adopted | m.Opened) or is_late(session, event.info, node):
             return False
+        session.gen = max(session.gen, event.info.gen)
         self._arrived(session)
         session.node = node
         self._following.add(session)

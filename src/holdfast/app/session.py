@@ -70,6 +70,7 @@ class Session:
         "client",
         "cseq",
         "ended",
+        "gen",
         "groups",
         "mailbox",
         "node",
@@ -109,6 +110,8 @@ class Session:
         """Where its outputs go: those of its node, as soon as all earlier ones are there."""
         self.sid = info.sid
         """Its public id."""
+        self.gen = 0
+        """How many nodes have had it, as the newest one has told."""
         self.groups: list[str] = []
         """The groups that it is in."""
         self.stored: Any = None
@@ -131,6 +134,7 @@ class Session:
 
     def learn(self, info: m.SessionInfo) -> None:
         """Take the gateway's state of the session."""
+        self.gen = max(self.gen, info.gen)
         self.user = info.user
         self.profile = info.profile
         self.properties = info.properties

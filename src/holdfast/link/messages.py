@@ -79,6 +79,9 @@ class SessionInfo(Struct, frozen=True, omit_defaults=True):
     """What is known of the client's connection, or of the one before."""
     resync: str = ""
     """If not empty: the client came back meanwhile and may have missed output, for this reason."""
+    gen: int = 0
+    """How many nodes of the gateway have had it: what an earlier one tells late does not count. 0:
+    there is one node only."""
 
     @property
     def attached(self) -> bool:

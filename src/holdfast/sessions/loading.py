@@ -197,7 +197,8 @@ class Loader:
         await self.load([session.sid for session in self.dormant.of(backend)], now)
 
     @property
-    def _shared(self) -> bool:
+    def shared(self) -> bool:
+        """Whether other nodes use the store, too."""
         return self.store is not None and self.store.neighbours is not None
 
     async def find(self, sids: Sequence[str]) -> dict[str, StoredSession]:
@@ -207,7 +208,7 @@ class Loader:
 
     def _stopped(self, head: Head, now: float) -> float:
         """When the run ended in which the client of a session was attached."""
-        if self._shared:
+        if self.shared:
             return now  # eras are counted for all nodes: this one may have ended much later
         stopped = self.eras.stopped(head.era)
         return now if stopped is None else stopped
@@ -247,6 +248,7 @@ class Loader:
 
     def _restore(self, kept: StoredSession, dormant: DormantSession, now: float) -> Session:
         session = Session(kept.row, dormant.backend, self._limits, self._owner)
+        session.generation = kept.generation
         session.restore(kept.records, self.eras)
         if not session.state.detached:
             session.row.detached = dormant.detached

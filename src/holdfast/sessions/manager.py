@@ -149,6 +149,7 @@ class SessionManager:
         row = Row(sid=new_sid(), epoch=new_epoch(), durability=durability.value, created=now)
         row.era = self.loader.eras.now
         session = make(row, backend, self.limits, self)
+        session.generation = int(self.loader.shared)
         self.sessions[session.sid] = session
         self.population.add(session, network)
         self.counts.created += 1

@@ -293,6 +293,8 @@ class StoredSession(Struct):
     row: Row
     records: list[Record]
     """The snapshot, if there is one, and the records after it, in order."""
+    generation: int = 0
+    """How many nodes of the store have had it; 0 on a single node."""
 
 
 class Found(Struct):

@@ -77,6 +77,7 @@ class Session(DurableState):
         "connection",
         "consumer",
         "facts",
+        "generation",
         "hides",
         "lagging",
         "network",
@@ -102,6 +103,8 @@ class Session(DurableState):
         self.consumer: Consumer | None = None
         self.facts = NO_FACTS
         """What is known of the connection of its client, or of the one before. Never stored."""
+        self.generation = 0
+        """How many nodes of its store have had it; 0 on a single node."""
         self.hides = False
         """Whether input comes that was held back while the input mode changed: it may have been
         typed while input was hidden."""

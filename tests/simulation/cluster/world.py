@@ -23,6 +23,8 @@ from tests.simulation.world import Setup, World
 LIVE_STEP_SECONDS = 0.25
 CALM_SECONDS = 6.0
 """For so long nobody waits for anybody: longer than a lease."""
+REMEMBER_SECONDS = 1.0
+"""So soon a node gives a session away although its application does not answer."""
 SETTLE_ROUNDS_MAX = 600
 LINKS = ("unix:@sim-a", "unix:@sim-b", "unix:@sim-c")
 
@@ -306,4 +308,9 @@ def _configure(setup: ClusterSetup, index: int) -> Config:
         url = "tcp://127.0.0.1:{2 + 10 * index}"
         durability = "{setup.durability.value}"
     """)
-    return structs.replace(config, limits=LIMITS.but(store={"move_seconds_max": 0.5}))
+    return structs.replace(
+        config,
+        limits=LIMITS.but(
+            store={"move_seconds_max": 0.5}, link={"remember_seconds_max": REMEMBER_SECONDS}
+        ),
+    )

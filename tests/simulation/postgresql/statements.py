@@ -224,6 +224,7 @@ def find(tx: Transaction, sids: Sequence[str]) -> list[Row]:
             row(
                 sid=sid,
                 owner=session["owner"],
+                gen=session["gen"],
                 body=session["body"],
                 snapshot=snapshot["body"],
                 common=snapshot["common"],

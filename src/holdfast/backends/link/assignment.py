@@ -224,7 +224,8 @@ class Assignment:
             return  # the sessions were given to another, or wait
         except (RequestError, TimeoutError) as error:
             if not isinstance(error, RequestError) or error.code != "unknown_method":
-                self._give_up(heir, error)
+                # Without the answer, commands would be repeated: the instance gets nothing.
+                self._close(heir, m.REMEMBER, error)
                 return
             remembered = {}
         for session in sessions:
@@ -244,17 +245,18 @@ class Assignment:
         held = {"from_instance": session.row.instance} if session.row.instance else {}
         self._port.life.tell(Life.MOVED, session, instance=heir.name, **held)
 
-    def _give_up(self, heir: Instance, error: RequestError | TimeoutError) -> None:
-        """Without the answer, commands would be repeated: the instance gets nothing."""
+    def _close(self, instance: Instance, asked: str, error: RequestError | TimeoutError) -> None:
+        """End the link of an instance that has not answered."""
         fault = str(error) or f"no answer in {self._limits.remember_seconds_max:g} seconds"
         _log.warning(
-            "instance failed to answer remember",
+            "instance failed to answer",
+            asked=asked,
             app=self._name,
-            instance=heir.name,
+            instance=instance.name,
             error=fault,
         )
-        heir.leaving = True
-        heir.peer.close(f"expected an answer to {m.REMEMBER}, found: {fault}")
+        instance.leaving = True
+        instance.peer.close(f"expected an answer to {asked}, found: {fault}")
 
     def _begin(self, instance: Instance, session: Session) -> None:
         """An instance has got a session: the waiting commands follow."""
@@ -291,7 +293,8 @@ class Assignment:
 
     async def give_up(self, sessions: Iterable[Session]) -> None:
         """Other nodes get these sessions: their instances are told, and what these have said
-        before they knew it is taken in."""
+        before they knew it is taken in. The link of one that does not answer ends: what it has
+        said and is still under way, it says again at the node that has the session then."""
         holders: dict[Instance, None] = {}
         for session in sessions:
             holder = session.route
@@ -303,13 +306,17 @@ class Assignment:
                 holder.instance.release(session)
         for holder in holders:
             holder.flush()
-            with contextlib.suppress(LinkClosedError, RequestError, TimeoutError):
+            try:
                 await holder.peer.request(
                     m.HEARTBEAT,
                     m.Heartbeat(),
                     m.Heartbeat,
                     seconds_max=self._limits.remember_seconds_max,
                 )
+            except LinkClosedError:
+                continue
+            except (RequestError, TimeoutError) as error:
+                self._close(holder, m.HEARTBEAT, error)
 
     def show_away(self, sessions: Iterable[Session]) -> None:
         """Tell the clients of sessions without a holder that the application is away; those of

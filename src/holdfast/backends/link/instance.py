@@ -255,4 +255,5 @@ def info_of(session: Session) -> SessionInfo:
         client=session.facts,
         applied=session.inbox.applied,
         resync=row.resync,
+        gen=session.generation,
     )

@@ -54,7 +54,7 @@ _SHARED: Final = f"""
 _SETTINGS: Final = "SELECT key, value FROM holdfast.setting"
 _ORPHANS: Final = "SELECT sid, body FROM holdfast.snapshot WHERE sid = ANY($1) ORDER BY sid"
 _FIND: Final = """
-    SELECT s.sid, s.owner, s.body, n.body AS snapshot, n.common FROM holdfast.session s
+    SELECT s.sid, s.owner, s.gen, s.body, n.body AS snapshot, n.common FROM holdfast.session s
     LEFT JOIN holdfast.snapshot n ON n.sid = s.sid WHERE s.sid = ANY($1)
 """
 _COMMON: Final = "SELECT number, body FROM holdfast.common WHERE number = ANY($1)"
@@ -144,6 +144,8 @@ class Content:
             excerpts = await self._excerpts(work, some)
             for first in range(0, len(known), _READ_MAX):
                 part = reader.read(known[first : first + _READ_MAX], snapshots, excerpts)
+                for session in part.sessions:
+                    session.generation = rows[session.row.sid]["gen"]
                 found.sessions += part.sessions
                 found.set_aside += part.set_aside
                 await asyncio.sleep(0)
