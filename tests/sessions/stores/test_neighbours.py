@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -281,6 +282,31 @@ async def test_a_session_that_was_asked_for_while_it_was_given_is_not_asked_for_
     assert await first.neighbours.asked(9) == {}
     await second.neighbours.arrived(["s1"])
     assert await database.run("SELECT 1 FROM holdfast.move_request") == []
+
+
+async def test_a_run_that_does_not_hear_that_it_has_the_sessions_leaves_them_to_the_next(
+    either: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await either.opened("a")
+    await first.commit(said(1, "s1", 1, "a"))
+    await first.close(clean=True)
+    second = either.store("b")
+    honest = second._reader.transaction
+
+    @contextlib.asynccontextmanager
+    async def unanswered(*seconds: float) -> AsyncIterator[Transaction]:
+        async with honest(*seconds) as work:
+            yield work
+        if second.neighbours.run:  # it is registered
+            raise StoreError("the connection was lost")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(second._reader, "transaction", unanswered)
+        with pytest.raises(StoreError):
+            await second._open()
+    await second.close(clean=False)
+    third = either.store("c")
+    assert [head.sid for head in (await third.open()).heads] == ["s1"]
 
 
 async def test_a_session_that_is_kept_is_refused(either: Database) -> None:

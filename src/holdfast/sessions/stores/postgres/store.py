@@ -68,7 +68,7 @@ class PostgresStore:
         self._reader = Connection(url, password, limits)
         self._watcher = Connection(url, password, limits)
         self._taken = False
-        """Whether this run has taken the sessions of others, so that it may own some."""
+        """Whether this run may have taken the sessions of others, so that it may own some."""
         self._content = Content(self._reader.name, node, limits)
         self._unflushed = Unflushed()
         self.neighbours = PostgresNeighbours(
@@ -155,6 +155,7 @@ class PostgresStore:
         await check_rights(db)
         content.inc = await register(db, self._node)
         await fence_the_dead(db, content.inc, None if self._alone else self._node, self._limits)
+        self._taken = True  # perhaps, if the answer to the commit is lost: then others take over
         async with db.transaction() as work:
             # This may take longer than the lease. Who waits to fence this run begins anew then.
             await content.lock(work)
@@ -163,7 +164,6 @@ class PostgresStore:
             heard = await inherit_heard(work, content.inc, self._node, adopted.runs)
             stored.accepted, stored.ended = heard
         content.keep(adopted)
-        self._taken = True
         await self._writer.open()
         return stored
 
