@@ -217,8 +217,8 @@ class Content:
         excerpts = Excerpts({}, {})
         # The server decompresses an entry for each piece of it: one of several is read whole.
         whole = [place for place, pieces in wanted.items() if len(pieces) > 1]
-        async for place, body, shared in work.rows(_ENTRIES, whole):
-            excerpts.take(wanted[place], body, shared)
+        async for entry, body, shared in work.rows(_ENTRIES, whole):
+            excerpts.take(wanted[entry], body, shared)
         parts = [pieces[0].part for pieces in wanted.values() if len(pieces) == 1]
         if parts:
             found = await work.fetch(_PIECES, *map(list, zip(*parts, strict=True)))
