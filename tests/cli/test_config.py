@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from typer.testing import CliRunner
 
@@ -10,12 +12,12 @@ from holdfast.gateway.config_reference import example, json_schema, markdown
 
 
 @pytest.mark.parametrize(
-    ("option", "text"),
-    [("--reference", markdown()), ("--schema", json_schema()), ("--example", example())],
+    ("option", "write"),
+    [("--reference", markdown), ("--schema", json_schema), ("--example", example)],
 )
-def test_what_is_asked_for_is_printed(option: str, text: str) -> None:
+def test_what_is_asked_for_is_printed(option: str, write: Callable[[], str]) -> None:
     result = CliRunner().invoke(app, ["config", option])
-    assert (result.exit_code, result.stdout) == (0, text)
+    assert (result.exit_code, result.stdout) == (0, write())
 
 
 @pytest.mark.parametrize("options", [[], ["--schema", "--example"]])
