@@ -13,8 +13,7 @@ from typing import Literal
 import pytest
 import pytest_asyncio
 from msgspec import structs
-from tests.cli.process import program
-from tests.cli.test_admin import run
+from tests.cli.process import program, run
 from tests.gateway.admin.asking import administered, ask, told
 from tests.gateway.clients import person, v1, v1_at
 from tests.gateway.relay import relay_to

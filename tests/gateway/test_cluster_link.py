@@ -13,8 +13,7 @@ from typing import Literal
 import pytest
 import pytest_asyncio
 from msgspec import structs
-from tests.cli.process import program
-from tests.cli.test_admin import run
+from tests.cli.process import program, run
 from tests.gateway.admin.asking import administered
 from tests.gateway.clients import v1, v1_at
 from tests.gateway.running import SECONDS, WS, acting, configured, eventually, serving
