@@ -26,7 +26,7 @@ from holdfast.sessions.stores.base import (
 )
 
 PAGES: Final = 250
-"""Copied in one step: 1 MB. Commits come in between."""
+"""Copied in one step: 250 KiB of a new store. Commits come in between."""
 _BUSY_SECONDS: Final = 0.2
 
 
