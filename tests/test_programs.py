@@ -49,7 +49,8 @@ def runs(pid: int) -> bool:
 
 @pytest.mark.parametrize("last", ["wait", "exit"])
 async def test_what_a_program_has_started_ends_with_it(last: str) -> None:
-    command = ("sh", "-c", f"sleep 600 & echo $!; {last}")
+    # Not at the pipe: asyncio waits for the end of whoever writes to it, too.
+    command = ("sh", "-c", f"sleep 600 >/dev/null & echo $!; {last}")
     async with started(*command, stdout=asyncio.subprocess.PIPE) as process:
         assert process.stdout is not None
         child = int(await process.stdout.readline())

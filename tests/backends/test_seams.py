@@ -14,7 +14,8 @@ from holdfast.sessions.session import Session
 
 FOLDER: Final = Path(holdfast.backends.__file__).parent
 READ: Final = frozenset(
-    {"sid", "row", "inbox", "attached", "state", "backend", "route", "facts", "viewers"}
+    {"sid", "row", "generation", "inbox", "attached", "state", "backend", "route", "facts"}
+    | {"viewers"}
 )
 """What a backend may look at of a session; `route` is its own."""
 QUEUE: Final = frozenset(

@@ -178,4 +178,4 @@ def test_what_is_read_from_a_store_that_is_empty() -> None:
     assert fields_of(Found) == {"sessions": [], "set_aside": []}
     assert fields_of(Recovered) == {"left": MUST, "set_aside": []}
     assert fields_of(SetAside) == {"sid": MUST, "fault": MUST, "body": MUST, "entry": 0}
-    assert fields_of(StoredSession) == {"row": MUST, "records": MUST}
+    assert fields_of(StoredSession) == {"row": MUST, "records": MUST, "generation": 0}
