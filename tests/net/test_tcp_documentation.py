@@ -39,12 +39,11 @@ class Running(NamedTuple):
 @contextlib.asynccontextmanager
 async def example(title: str, folder: Path) -> AsyncIterator[Running]:
     """Run an example while the block runs, once it listens; it must end well."""
-    port = free_port()
+    ports = {written: free_port() for written in ("7000", "7001", "7002")}
+    port = ports["7000"]
     program = folder / "example.py"
-    text = EXAMPLES[title].replace("7000", str(port))
-    for behind in ("7001", "7002"):
-        text = text.replace(behind, str(free_port()))
-    program.write_text(text)
+    # In one pass: a free port may look like another of the page's.
+    program.write_text(re.sub("700[0-2]", lambda it: str(ports[it[0]]), EXAMPLES[title]))
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(program), cwd=folder, stdout=asyncio.subprocess.PIPE
     )
