@@ -103,6 +103,17 @@ def test_the_window_is_bounded_in_bytes_too() -> None:
     assert out.size == sum(size_of(entry.item) for entry in out.entries) <= 1_000
 
 
+@pytest.mark.parametrize(("text", "kept"), [(900, 1), (1_001, 0)])
+def test_the_newest_output_stays_if_it_fits_alone(text: int, kept: int) -> None:
+    out = box()
+    for _ in range(2):
+        out.append(Text("x" * text), MUST, 0.0)
+    out.rewind(2)
+    assert out.crowded()
+    out.shrink(2)
+    assert len(out.entries) == kept
+
+
 def test_a_client_that_comes_back_is_sent_again_what_it_lacks() -> None:
     out = box(4)
     out.take(4)

@@ -196,16 +196,18 @@ class Outbox:
         """Drop the oldest outputs until the rest fits, but none above `upto`.
 
         It drops an eighth more than needed, so that it is not called for every output of a
-        client that acknowledges nothing.
+        client that acknowledges nothing. It never drops the newest output that fits alone.
         """
         messages = self._limits.window_messages_max
         messages -= messages // 8
-        size = self._limit if self.size > self._limit else self._limits.window_bytes_max
-        size -= size // 8
+        limit = self._limit if self.size > self._limit else self._limits.window_bytes_max
+        size = limit - limit // 8
         entries = self.entries
         kept, left = len(entries), self.size
         lowest = len(entries) - max(0, upto - self.base)
         while kept > lowest and (kept > messages or left > size):
+            if kept == 1 and left <= limit:
+                break
             left -= entries[-kept].size
             kept -= 1
         self._drop(len(entries) - kept)
