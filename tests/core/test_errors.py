@@ -15,6 +15,7 @@ from holdfast.core.errors import (
     ProtocolError,
     Reason,
     Source,
+    is_peers_fault,
     sentence,
 )
 from holdfast.protocols.websocket.frames import is_valid_code
@@ -105,3 +106,20 @@ def test_a_reason_keeps_its_name_and_its_code() -> None:
 )
 def test_a_text_becomes_a_sentence(text: str, shown: str) -> None:
     assert sentence(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("error", "theirs"),
+    [
+        (ProtocolError("x"), True),
+        (LimitExceededError("x"), True),
+        (ClosedError("x"), False),
+        (ValueError("x"), False),
+        (ExceptionGroup("x", [ProtocolError("x"), ProtocolError("y")]), True),
+        (ExceptionGroup("x", [ProtocolError("x"), ValueError("y")]), False),
+        (ExceptionGroup("x", [ExceptionGroup("y", [ProtocolError("z")])]), True),
+    ],
+    ids=repr,
+)
+def test_whose_fault_an_error_is(error: BaseException, theirs: bool) -> None:
+    assert is_peers_fault(error) is theirs

@@ -19,3 +19,10 @@ def test_a_value_counts_up_to_the_first_bound_that_it_does_not_exceed(
     counted = Histogram((1.0, 2.0))
     counted.observe(value)
     assert (counted.counts, counted.sum) == (counts, value)
+
+
+def test_values_add_up() -> None:
+    counted = Histogram((1.0, 2.0))
+    for value in (0.5, 1.5, 0.25, 8.0):
+        counted.observe(value)
+    assert (counted.counts, counted.sum) == ([2, 1, 1], 10.25)

@@ -15,8 +15,10 @@ from holdfast.core.items import (
     Resized,
     Span,
     Text,
+    is_secret,
     lines_of,
     size_of,
+    value_in,
 )
 
 # Each item as it is written: a tagged array, the same in JSON and in MessagePack.
@@ -81,3 +83,25 @@ def test_an_item_counts_for_its_bytes_and_a_little_more(item: Command | Output, 
 )
 def test_the_lines_of_a_text(text: str, lines: list[str]) -> None:
     assert lines_of(text) == lines
+
+
+@pytest.mark.parametrize(
+    ("json", "value"),
+    [('{"n": 1}', {"n": 1}), ('"a"', "a"), ("[]", []), ("7", 7), ("go north", "go north")],
+)
+def test_the_value_of_data_is_that_of_its_json_or_bare_words(json: str, value: object) -> None:
+    assert value_in(json) == value
+
+
+@pytest.mark.parametrize("json", ["", '{"n', "{n}", "[1", '"a', "a\nb", "1e999"], ids=repr)
+def test_broken_json_is_no_words(json: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        value_in(json)
+
+
+@pytest.mark.parametrize(
+    ("package", "secret"),
+    [("Char.Login", True), ("char.login.credentials", True), ("Char.Vitals", False)],
+)
+def test_a_login_is_secret(package: str, secret: bool) -> None:
+    assert is_secret(Data(package, "{}")) is secret

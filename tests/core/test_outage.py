@@ -37,3 +37,10 @@ def test_an_outage_that_was_announced_is_reported_later() -> None:
     assert reported == [110, 120]
     outage.ended()
     assert outage.failed(125.0), "the next one was not announced"
+
+
+def test_the_outage_after_one_that_was_announced_is_reported_at_once() -> None:
+    outage = Outage()
+    outage.announced(0.0)
+    outage.ended()
+    assert outage.failed(0.5)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from holdfast.core import rate as rate_module
 from holdfast.core.limits import WebSocketLimits
-from holdfast.core.rate import Flow, FlowRates, Rate, RateByKey, flow_rates, shared_rate
+from holdfast.core.rate import DebtByKey, Flow, FlowRates, Rate, RateByKey, flow_rates, shared_rate
 
 # Sixteenths of a second, and rates that are powers of two: exact in floating point.
 rates = st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0, 16.0])
@@ -229,3 +229,54 @@ def test_the_rates_of_a_listener_are_those_of_its_limits() -> None:
     shared = shared_rate(2.0, 3)
     assert (shared.interval, shared.tolerance // 0.5) == (0.5, 3)
     assert shared_rate(2.0, 3) is shared
+
+
+def test_an_event_of_a_flow_counts_by_the_rate_of_its_kind() -> None:
+    flow = Flow(FlowRates(Rate(4.0, 2), Rate(0.5, 2)))
+    assert flow.admit(2, 2, 100.0)
+    assert not flow.admit(1, 0, 100.125)
+    assert flow.admit(1, 0, 100.25)
+    assert not flow.admit(0, 1, 101.5)
+    assert flow.admit(0, 1, 102.0)
+
+
+def test_a_flow_goes_on_elsewhere_with_what_it_has_left() -> None:
+    flow = Flow(FlowRates(Rate(1.0, 2), Rate(8.0, 80)))
+    assert flow.admit(2, 40, 10.0)
+    taken = flow.snapshot(11.0)
+    assert taken == (1.0, 4.0)
+    other = Flow(FlowRates(Rate(1.0, 2), Rate(8.0, 80)))
+    other.restore(taken, 500.0)
+    assert not other.admit(2, 0, 500.0)
+    assert other.admit(1, 48, 500.0)
+    assert flow.snapshot(1000.0) == (0.0, 0.0)
+
+
+def test_who_owes_nothing_any_more_is_forgotten_before_anybody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rate_module, "_KEYS_MAX", 2)
+    by_key, debts = RateByKey(Rate(1.0, 2)), DebtByKey(Rate(1.0, 1))
+    for _ in range(2):
+        by_key.spend("busy", 9.0)
+    by_key.spend("quiet", 9.0)
+    by_key.spend("new", 10.0)
+    assert not by_key.quiet("busy", 10.0)
+    debts.spend("busy", 9.0, 3)
+    debts.spend("quiet", 9.0, 1)
+    debts.spend("new", 10.0, 1)
+    assert debts.when("busy") == 12.0
+    debts.spend("busy", 10.0, 1)
+    debts.spend("other", 10.5, 1)
+    assert debts.when("other") == 11.5
+    assert sum(debts.when(key) > 10.5 for key in ("busy", "quiet", "new")) == 1
+
+
+def test_a_debt_grows_with_each_event_and_a_new_key_has_none() -> None:
+    debts = DebtByKey(Rate(2.0, 1))
+    assert debts.when("a") <= 0.0
+    debts.spend("a", 10.0, 4)
+    assert debts.when("a") == 12.0
+    debts.spend("a", 10.0, 1)
+    assert debts.when("a") == 12.5
+    assert debts.when("b") <= 0.0

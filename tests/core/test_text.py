@@ -48,6 +48,7 @@ def test_a_text_is_cut_at_200_characters() -> None:
         ("Привет 😀", "Привет 😀"),
         ("a\tb\x1b[31m", "a\tb\x1b[31m"),
         ("a\0b\x07\x7fc\r\n\x0b", "abc"),
+        ("a b\x01~", "a b~"),
         ("\x03", ""),
     ],
 )

@@ -46,6 +46,7 @@ VALUES: dict[str, tuple[list[str], list[str]]] = {
     "other-white-space-in-the-name": (["\x0bholdfast=tok"], []),
     "with-an-equals-sign": (["holdfast=dG9r=="], ["dG9r=="]),
     "several-in-order": (["holdfast=a; x=y; holdfast=b", "holdfast=c"], ["a", "b", "c"]),
+    "in-a-later-header": (["x=y", "holdfast=a"], ["a"]),
     "white-space": (["  holdfast\t=\t tok \t"], ["tok"]),
     "another-case-is-another-cookie": (["Holdfast=tok"], []),
 }

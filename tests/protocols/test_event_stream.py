@@ -58,3 +58,9 @@ def test_a_position_comes_back(epoch: str, number: int) -> None:
 @pytest.mark.parametrize("id_", ["", ":", "e", "e:", ":1", "e:-1", "e:1x", "e:²", "e:" + "1" * 17])
 def test_what_is_no_position(id_: str) -> None:
     assert event_stream.read_position(id_) is None
+
+
+def test_an_event_has_an_id_and_a_kind() -> None:
+    event = event_stream.write_event(b"7", id_=b"e:1", kind=b"stream")
+    assert event == b"id: e:1\nevent: stream\ndata: 7\n\n"
+    assert read(event) == [("stream", "7", "e:1")]

@@ -75,6 +75,7 @@ def test_chunking_never_changes_the_lines(data: bytes, cuts: list[int]) -> None:
         ("a😀".encode(), 4, 1),
         ("a😀".encode(), 5, 5),
         (b"a" + b"\x80" * 9, 8, 8),
+        (b"a" + b"\x80" * 4, 4, 4),
         (b"\x80\x80", 1, 1),
     ],
 )
@@ -97,3 +98,26 @@ def test_a_line_after_one_that_is_discarded_has_the_whole_limit() -> None:
     assert decoder.receive_data(b"45") == [LineTooLong(4)]
     assert decoder.unfinished == ""
     assert decoder.receive_data(b"6\n1234\n") == ["1234"]
+
+
+@given(data=st.binary(max_size=30), at=st.integers(0, 30), cuts=st.booleans())
+def test_a_decoder_goes_on_where_a_snapshot_was_made(data: bytes, at: int, cuts: bool) -> None:
+    whole, first, second = (LineDecoder(4, cuts=cuts) for _ in range(3))
+    events = first.receive_data(data[:at])
+    second.restore(first.snapshot())
+    assert events + second.receive_data(data[at:] + b"12345\n") == whole.receive_data(
+        data + b"12345\n"
+    )
+
+
+def test_an_incomplete_line_takes_its_bytes_and_something_for_each_piece() -> None:
+    decoder = LineDecoder(4, cuts=True)
+    assert decoder.pending == 0
+    decoder.receive_data(b"12")
+    one = decoder.pending
+    decoder.receive_data(b"34")
+    assert decoder.pending == 2 * one > 4
+    decoder.receive_data(b"56")
+    assert (decoder.unfinished, decoder.pending) == ("56", one), "four bytes were a line"
+    decoder.receive_data(b"\n")
+    assert decoder.pending == 0

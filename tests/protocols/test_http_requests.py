@@ -57,6 +57,7 @@ def test_pieces_change_nothing(cuts: list[int]) -> None:
         (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nContent-Length: \xb2\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", 501),
+        (b"GET / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (CHUNKED + b"g\r\n", 400),
         (CHUNKED + b"1" * 300, 400),
         (CHUNKED + b"0\r\n" + (b"x" * 200 + b"\r\n") * 50, 431),

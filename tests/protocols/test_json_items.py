@@ -67,6 +67,7 @@ COMMANDS: list[tuple[Command, str]] = [
     (Text("look"), '{"n":3,"type":"text","text":"look"}'),
     (Data("A", '{"x": 1}'), '{"n":3,"type":"data","package":"A","data":{"x": 1}}'),
     (Data("A", "no json"), '{"n":3,"type":"data","package":"A","data":"no json"}'),
+    (Data("A", "1e999"), '{"n":3,"type":"data","package":"A","data":1e999}'),
     (Data("A", ""), '{"n":3,"type":"data","package":"A","data":""}'),
     (Binary(b"\x00"), '{"n":3,"type":"binary","binary":"AA=="}'),
     (Interrupt(), '{"n":3,"type":"interrupt"}'),

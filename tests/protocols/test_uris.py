@@ -126,6 +126,8 @@ def test_an_authority_has_a_host_and_maybe_a_port(
         ("HTTP://Example.ORG", Origin("http", "example.org", 80)),
         ("http://[::1]:8080", Origin("http", "::1", 8080)),
         ("chrome-extension://abcdef", Origin("chrome-extension", "abcdef", 0)),
+        ("ws://a", Origin("ws", "a", 80)),
+        ("wss://a", Origin("wss", "a", 443)),
         ("null", None),
         ("", None),
         ("https://", None),
