@@ -69,3 +69,13 @@ def test_a_session_is_in_so_many_groups_and_no_more() -> None:
     groups.leave(one, "a")
     groups.join(one, "c")
     assert one.row.groups == ("b", "c")
+
+
+def test_a_session_that_another_node_has_keeps_its_groups() -> None:
+    groups, one, two = Groups(9), member("a", "b"), member("a")
+    groups.add(one)
+    groups.add(two)
+    groups.drop(one)
+    assert (one.row.groups, one.dirty) == (("a", "b"), 0)
+    assert list(groups.members("a")) == [two]
+    assert len(groups) == 1

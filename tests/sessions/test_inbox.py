@@ -210,3 +210,24 @@ def test_applying_ahead_of_the_queue_is_remembered(applied: int) -> None:
     inbox = box()
     inbox.apply(applied)
     assert inbox.applied == applied
+
+
+def test_commands_that_a_backend_applied_are_not_stored_again() -> None:
+    inbox = box()
+    for c in range(1, 5):
+        inbox.accept_numbered(c, Text("x" * c))
+    assert [entry.cseq for entry in inbox.since(2)] == [3, 4]
+    assert [entry.cseq for entry in inbox.since(4)] == []
+    whole = inbox.size
+    sizes = [entry.size for entry in inbox.entries]
+    inbox.apply(3)
+    assert inbox.size == whole - sum(sizes[:3]) == sizes[3]
+
+
+def test_an_unclean_stop_leaves_more_numbers_unused_than_a_run_takes_between_commits() -> None:
+    inbox = box()
+    inbox.accept(Text("x"))
+    inbox.jump()
+    inbox.accept(Text("y"))
+    first, second = (cseq for cseq, _ in taken(inbox))
+    assert second - first > 1_000_000

@@ -3,6 +3,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+from structlog.testing import capture_logs
+
 from holdfast.core.limits import SessionLimits
 from holdfast.sessions.life import Life, LifeEvent, LifeLog
 
@@ -52,3 +54,23 @@ def test_an_event_takes_little_memory() -> None:
     it = log(10)
     it.tell(Life.OPENED, Living("x" * 36, 1), app="chat", listener="ws://127.0.0.1:4000/")
     assert sum(map(sys.getsizeof, it._events)) < 200
+
+
+def test_a_line_says_who_it_is_about_and_what_was_told() -> None:
+    session = Living("one", 7)
+    session.user = "ann"
+    with capture_logs() as lines:
+        log(10).tell(Life.RESUMED, session, missed=3)
+    about = {"sid": "one", "connection": 7, "user": "ann", "missed": 3}
+    assert lines == [{"event": "session resumed", "log_level": "info", **about}]
+
+
+def test_a_kind_has_300_lines_at_once_and_loses_no_event() -> None:
+    it, session = log(1_000), Living("one", 1)
+    with capture_logs() as lines:
+        for _ in range(320):
+            it.tell(Life.RESUMED, session)
+        it.tell(Life.CLOSED, session)
+    assert 300 <= sum(line["event"] == Life.RESUMED.value for line in lines) < 320
+    assert lines[-1]["event"] == Life.CLOSED.value
+    assert len(it.of("one")) == 321

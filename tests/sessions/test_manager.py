@@ -307,6 +307,24 @@ def test_a_newer_code_voids_the_older(setting: Setting) -> None:
     assert isinstance(setting.manager.claims.by_code(newer, ADDRESS, 0.0, exclude=None), Claim)
 
 
+@pytest.mark.parametrize("what", ["renew", "void_codes"])
+def test_codes_of_others_are_void_once_a_session_has_a_user(setting: Setting, what: str) -> None:
+    session, _ = setting.active()
+    claims = setting.manager.claims
+    code = claims.issue_code(Claim(session, None))
+    claim = claims.by_code(code, ADDRESS, 0.0, exclude=None)
+    assert isinstance(claim, Claim)
+    newer = claims.issue_code(claim)
+    if what == "renew":
+        claims.renew(session, new_token=False)
+        assert isinstance(claims.by_code(newer, ADDRESS, 0.0, exclude=None), Claim)
+    else:
+        claims.void_codes(session)
+        assert claims.by_code(newer, ADDRESS, 0.0, exclude=None) is ClaimRefusal.UNKNOWN
+    assert claims.by_code(code, ADDRESS, 0.0, exclude=None) is ClaimRefusal.UNKNOWN
+    assert session.row.code_before == b""
+
+
 def test_one_s_own_code_is_not_used_up(setting: Setting) -> None:
     session, _ = setting.active()
     code = setting.manager.claims.issue_code(Claim(session, None))

@@ -76,3 +76,12 @@ async def test_nothing_is_sent_after_a_refused_commit() -> None:
     assert not store.membership.lasts()
     with pytest.raises(StoreFencedError, match="taken"):
         await store.membership.run()
+
+
+async def test_how_old_the_newest_answered_sign_is() -> None:
+    store = Answering([(2.0, None), (3.0, BUSY)])
+    store.now = 100.0
+    await store.membership.begin()
+    assert store.membership.sign_age() == 2.0
+    await store.membership._beat()
+    assert store.membership.sign_age() == 5.0
