@@ -97,6 +97,49 @@ def test_what_cannot_be_said(
     assert core.state.pending == [wire.Command(1, "after")]
 
 
+def test_a_size_may_be_as_large_as_it_may_be() -> None:
+    core = ClientCore()
+    core.resize(65_535, 0)
+    core.connected()
+    (hello,) = core.take()
+    told = msgspec.json.decode(hello)
+    assert (told["width"], told.get("height", 0)) == (65_535, 0)
+
+
+LARGE: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "login": ("login", {"username": "u", "password": "{}"}),
+    "authenticate": ("authenticate", {"token": "{}"}),
+    "choose": ("choose", {"profile": "{}"}),
+    "choose: properties": ("choose", {"properties": {"key": "{}"}}),
+    "code": ("resume", {"code": "{}"}),
+}
+
+
+@pytest.mark.parametrize(("method", "arguments"), LARGE.values(), ids=LARGE)
+def test_a_message_may_be_as_large_as_the_gateway_takes(
+    method: str, arguments: dict[str, Any]
+) -> None:
+    def filled(size: int) -> dict[str, Any]:
+        return {
+            name: {"key": "x" * size} if isinstance(value, dict) else value.format("x" * size)
+            for name, value in arguments.items()
+        }
+
+    getattr(ClientCore(), method)(**filled(65_000))
+    with pytest.raises(ValueError, match="expected a message of at most 65536 bytes, found about"):
+        getattr(ClientCore(), method)(**filled(65_536))
+
+
+def test_what_was_kept_and_can_be_sent_is_sayable() -> None:
+    for kept in (
+        wire.Command(1, "look"),
+        wire.DataCommand(1, "p", msgspec.Raw(b'{"a":[1]}')),
+        wire.InterruptCommand(1),
+    ):
+        assert commands.is_sayable(kept, 1_000)
+        assert not commands.is_sayable(kept, 10)
+
+
 def test_a_hundred_levels_and_many_brackets_are_fine() -> None:
     core = ClientCore()
     core.data("p", nested(100))

@@ -177,3 +177,9 @@ def test_a_place_that_is_not_there_is_an_error() -> None:
     assert [extension.position(place) for place in (0, 1)] == [(3, 1 << 40), (4, 7)]
     with pytest.raises(ValueError, match="it has 2 sessions, and none at place 2"):
         extension.position(2)
+
+
+async def test_an_extension_has_256_sessions_at_most(setting: Setting) -> None:
+    sessions = await group(setting, 513)
+    tell(sessions, "a")
+    assert members(await setting.commit()) == [256, 256, 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 from tests.sessions.test_manager import RecordingBackend, RecordingConsumer
 
 from holdfast.core.errors import Reason
@@ -36,10 +37,10 @@ class Reader(RecordingConsumer):
 class Setting:
     """A manager and its journal, whose store is driven by hand."""
 
-    def __init__(self) -> None:
+    def __init__(self, **limits: int) -> None:
         self.later: list[Callable[[], bool]] = []
         self.journal = Journal(StoreLimits(), lambda marks: None)
-        self.manager = SessionManager(LIMITS, self.journal, self.later.append)
+        self.manager = SessionManager(replace(LIMITS, **limits), self.journal, self.later.append)
         self.backend = RecordingBackend()
 
     def active(self, durability: Durability) -> Session:
@@ -131,3 +132,116 @@ def test_which_input_is_never_written_down(
     session.receive_numbered(1, item)
     (record,) = (record for _, record in setting.journal.collect().batch.records)
     assert [queued.item for queued in record.ins] == ([] if hidden else [item, item])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("user", "ann"), ("data", b"x"), ("profile", "p"), ("groups", ("g",)), ("app", "chat")],
+)
+def test_a_session_for_which_something_is_kept_lasts(
+    setting: Setting, field: str, value: object
+) -> None:
+    session = setting.active(Durability.FAST)
+    assert not session.lasting
+    setattr(session.row, field, value)
+    assert session.lasting is (field != "app")
+
+
+def test_a_session_lasts_while_its_backend_keeps_something(setting: Setting) -> None:
+    session = setting.active(Durability.FAST)
+    setting.backend.keeping = True
+    assert not session.lasting
+    session.row.known = True
+    assert session.lasting
+
+
+@pytest.mark.parametrize(
+    ("durability", "there", "told"),
+    [
+        (Durability.FAST, True, 1),
+        (Durability.MEMORY, True, 1),
+        (Durability.DURABLE, True, 0),
+        (Durability.FAST, False, 0),
+    ],
+)
+def test_a_client_is_told_once_of_the_outputs_of_a_tick(
+    setting: Setting, durability: Durability, there: bool, told: int
+) -> None:
+    session = setting.active(durability)
+    reader = Reader(session)
+    if there:
+        session.open(reader, numbered=True)
+    setting.later.clear()
+    for _ in range(2):
+        session.emit(Text("x"), MUST, 1.0)
+    assert len(setting.later) == told
+    for deliver in setting.later:
+        deliver()
+    assert reader.delivered == told
+    assert session.out.sent == 2 * told
+
+
+def test_a_client_is_told_of_room_once_there_is_some() -> None:
+    setting = Setting(queue_messages_max=2)
+    session = setting.active(Durability.FAST)
+    reader = Reader(session)
+    session.offer_room()
+    session.open(reader, numbered=True)
+    session.receive_numbered(1, Text("a"))
+    session.receive_numbered(2, Text("b"))
+    session.offer_room()
+    assert reader.offered == 0, "the queue is full"
+    session.applied(1)
+    assert reader.offered == 1
+    session.applied(2)
+    assert reader.offered == 1, "it was not full any more"
+
+
+def test_a_client_is_told_how_its_input_is_read(setting: Setting) -> None:
+    class Modal(Reader):
+        modes = 0
+
+        def change_input_mode(self) -> None:
+            self.modes += 1
+
+    session = setting.active(Durability.FAST)
+    session.set_input_mode("key")
+    assert session.row.input_mode == "key"
+    reader = Modal(session)
+    session.open(reader, numbered=False)
+    session.set_input_mode("line")
+    assert (session.row.input_mode, reader.modes) == ("line", 1)
+
+
+def test_a_hidden_command_counts_as_kept_for_a_client_that_cannot_send_it_again(
+    setting: Setting,
+) -> None:
+    session = setting.active(Durability.FAST)
+    session.row.input_mode = "secret"
+    session.receive(Text("swordfish"))
+    assert session.inbox.kept() == (0, 1)
+    session.receive_numbered(1, Text("swordfish"))
+    assert session.inbox.kept() == (0, 1), "it is to be sent again"
+
+
+def test_commands_that_a_client_knows_to_be_acknowledged_are_skipped(setting: Setting) -> None:
+    session = setting.active(Durability.FAST)
+    session.receive_numbered(1, Text("a"))
+    setting.store()
+    assert not session.skip_commands(1)
+    assert setting.journal.stored
+    assert session.skip_commands(5)
+    assert not setting.journal.stored, "the store is to know"
+    assert session.inbox.cin == 5
+
+
+def test_the_records_of_a_session_are_numbered_one_by_one(setting: Setting) -> None:
+    session = setting.active(Durability.FAST)
+    numbers = []
+    for _ in range(3):
+        session.emit(Text("x"), MUST, 1.0)
+        commit = setting.journal.collect()
+        numbers += [record.n for _, record in commit.batch.records]
+        setting.journal.committed(commit, 0)
+    assert numbers == [1, 2, 3]
+    assert session.snapshot().n == 3

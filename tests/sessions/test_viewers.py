@@ -12,6 +12,7 @@ from holdfast.core.items import LATEST, MUST, Binary, Text
 from holdfast.core.limits import SessionLimits
 from holdfast.sessions.outbox import Outbox
 from holdfast.sessions.ring import Ring
+from holdfast.sessions.tokens import join_token, split_token
 from holdfast.sessions.viewers import InvitationView, Viewers
 
 
@@ -168,3 +169,38 @@ def test_any_part_of_an_outbox() -> None:
     assert out.view(1, 4) == [None, Text("c"), Text("d")]
     assert out.view(4, 5) == [Text("e")]
     assert out.sent == 0
+
+
+def test_viewers_hear_of_a_new_size_and_of_the_end() -> None:
+    viewers = Viewers(SessionLimits(), lambda: None)
+    invitation, secret = viewers.invite(10.0, 0.0)
+    one, two = RecordingViewer(), RecordingViewer()
+    for viewer in (one, two):
+        viewers.add(invitation, viewer)
+    viewers.resize()
+    assert (one.resized, two.resized) == (1, 1)
+    viewers.close()
+    assert one.closed == two.closed == [(Reason.CLIENT_LEFT, "the session has ended")]
+    assert one.failed == two.failed == []
+    assert viewers.find(secret, 0.0) is None
+
+
+def test_an_invitation_is_found_by_its_token_alone() -> None:
+    setting = Setting()
+    session, _ = setting.active()
+    manager = setting.manager
+    invitation, token = manager.invitations.invite(session, 10.0, 0.0)
+    found = manager.invitations.find(token, 9.0)
+    assert found is not None
+    assert (found.session, found.viewers, found.invitation) == (
+        session,
+        session.viewers,
+        invitation,
+    )
+    other, _ = setting.active()
+    parts = split_token(token)
+    assert parts is not None
+    wrong = join_token(other.sid, parts[1])
+    for junk in ("", "x", wrong, token[:-1]):
+        assert manager.invitations.find(junk, 0.0) is None
+    assert manager.invitations.find(token, 10.0) is None
