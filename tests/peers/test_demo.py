@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.gateway.clients import Person, person_at
 from tests.peers.chromium import ChatPage, chat_page
 from tests.peers.gateways import demo, process_in, running
 from tests.peers.looks import fits, legible
+from tests.peers.screens import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -92,8 +94,8 @@ async def test_the_promise_in_thirty_seconds(tmp_path: Path, browser: Browser) -
 
         # The picture, from what there is now.
         picture = await page.page.locator("#picture text").all_text_contents()
-        # Bob's client does not come back by itself.
-        assert picture == ["Ann", "websocket", "Bob", "cut off", "gateway", "application"]
+        assert picture[:2] == ["Ann", "websocket"]
+        assert picture[-2:] == ["gateway", "application"]
         # How to go on elsewhere, to be copied.
         code = await page.code()
         ways = await page.page.locator("#ways code").all_inner_texts()
@@ -115,6 +117,40 @@ async def test_the_promise_in_thirty_seconds(tmp_path: Path, browser: Browser) -
         assert await page.page.input_value("#line") == "Two."
         await fits(page)
         await legible(page)
+
+
+async def test_who_is_gone_is_shown_as_cut_off_and_then_not_at_all(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with (
+        demo(tmp_path) as gateway,
+        chat_page(browser, gateway.page) as page,
+        person_at(gateway.ports["tcp"], telnet=False) as other,
+    ):
+        await page.types("Ann")
+        await page.sees("You are in lobby.")
+        other.types("Bob")
+        await other.sees("You are in lobby.")
+        await page.has_here("Ann", "Bob")
+        await drawn(page, "Ann", "websocket", "Bob", "tcp")
+        await page.page.clock.install()
+        await page.page.clock.pause_at("2100-01-01")
+        other.drop()
+        await page.has_here("Ann", "Bob (cut off)")
+        await drawn(page, "Ann", "websocket", "Bob", "cut off")
+        await page.page.clock.run_for(20_000)
+        await page.has_here("Ann")
+        await drawn(page, "Ann", "websocket")
+
+
+async def drawn(page: ChatPage, *texts: str) -> None:
+    """Wait until the picture shows just these clients, each with how it is connected."""
+
+    async def is_so() -> bool:
+        found = await page.page.locator("#picture text").all_text_contents()
+        return found == [*texts, "gateway", "application"]
+
+    await until(is_so, lambda: f"expected {texts} in the picture")
 
 
 async def test_only_the_page_may_kill(tmp_path: Path, browser: Browser) -> None:
@@ -207,3 +243,27 @@ async def test_a_name_is_free_some_time_after_its_holder_is_gone(
         await other.sees(said.format("Ann"))
         another.types("Bob")  # whose client has said no goodbye
         await another.sees(said.format("Bob"))
+
+
+async def test_a_name_is_kept_by_a_session_that_a_new_application_does_not_have_yet(
+    tmp_path: Path,
+) -> None:
+    """Gateway and application are killed. The next gateway awaits the application that held the
+    session, and gives it to no other meanwhile."""
+    application = tmp_path / "application.py"
+    application.write_text(LEFT.format(0.0))
+    limits = "\n[limits.link]\nreturn_seconds_max = 3600.0\n"
+    async with (
+        running(application, tmp_path, durability="durable", limits=limits) as gateway,
+        person_at(gateway.ports["tcp"], telnet=False) as holder,
+    ):
+        holder.types("Ann")
+        await holder.sees("You are in lobby.")
+        gateway.program.send(signal.SIGKILL)
+        assert await gateway.program.ends() == -signal.SIGKILL
+    async with (
+        running(application, tmp_path, durability="durable", limits=limits) as gateway,
+        person_at(gateway.ports["tcp"], telnet=False) as other,
+    ):
+        other.types("ann")
+        await other.sees("There is a ann here already.")

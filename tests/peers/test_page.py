@@ -236,7 +236,8 @@ async def test_hostile_names_are_text(browser: Browser, tmp_path: Path) -> None:
 
 def _hostile_outputs() -> list[str]:
     """What a gateway says to a page, with what is hostile wherever text may be."""
-    room = {"room": HOSTILE[0], "people": HOSTILE, "you": HOSTILE[3]}
+    how = dict.fromkeys(HOSTILE, HOSTILE[0])
+    room = {"room": HOSTILE[0], "people": HOSTILE, "you": HOSTILE[3], "how": how, "kept": 20}
     messages: list[dict[str, Any]] = [
         {"t": "data", "p": "Chat.Room", "d": room},
         {"t": "prompt", "d": HOSTILE[1]},

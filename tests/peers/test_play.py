@@ -178,6 +178,9 @@ LIVE: Final = """
 """
 """How often a screen reader reads that out when it comes."""
 
+LATER: Final = "2100-01-01"
+"""When the clocks of pages stand still."""
+
 
 async def test_what_a_screen_reader_reads_out(tmp_path: Path, browser: Browser) -> None:
     async with scene(tmp_path) as it, played(browser, it) as (page, server):
@@ -190,7 +193,9 @@ async def test_what_a_screen_reader_reads_out(tmp_path: Path, browser: Browser) 
         await page.shows("#prompt", "By what name? ")
         assert await is_heard("Welcome.")
         assert await is_heard("By what name?")
-        # A prompt that comes again is no news.
+        # A prompt that comes again at once is no news.
+        await page.page.clock.install()
+        await page.page.clock.pause_at(LATER)
         await page.page.evaluate(
             "globalThis.changes = 0;"
             "new MutationObserver(() => changes++).observe(document.all.prompt, {childList: true})"
@@ -209,6 +214,26 @@ async def test_what_a_screen_reader_reads_out(tmp_path: Path, browser: Browser) 
         await page.comes("offline")
         assert await is_heard("What you type is sent when you are back.")
         assert await is_heard("Trying again in", 0)  # it changes each second
+
+
+async def test_a_prompt_is_gone_once_it_is_answered(tmp_path: Path, browser: Browser) -> None:
+    async with scene(tmp_path) as it, played(browser, it) as (page, server):
+        server.writer.write(b"By what name? " + GA)
+        await page.shows("#prompt", "By what name? ")
+        await page.page.clock.install()
+        await page.page.clock.pause_at(LATER)
+        for name in ("frodo", "baggins"):  # the second line answers no question
+            await page.types(name)
+            await heard(server, name.encode())
+        await page.shows("#log .echo", "By what name? frodo", "baggins")
+        await expect(page.page.locator("#prompt")).to_have_css("opacity", "0")
+        await page.page.clock.run_for(1000)
+        await page.shows("#prompt", "Command")
+        await expect(page.page.locator("#prompt")).to_have_css("opacity", "1")
+        server.writer.write(b"By what name? " + GA)
+        await page.shows("#prompt", "By what name? ")
+        await page.page.clock.run_for(1000)
+        await page.shows("#prompt", "By what name? ")
 
 
 async def test_with_the_keyboard_alone(tmp_path: Path, browser: Browser) -> None:

@@ -24,10 +24,15 @@ HELP = "/join ROOM, /who, /tell NAME WORDS (to one person only), /history, /quit
 LOBBY = "lobby"
 ROBOT = "robot"
 NAME_SECONDS = 20.0
-"""How long a name is kept for a client that is gone: its network may be back, or its page loaded
-again."""
+"""How long a client that is gone counts as here, and its name is kept: its network may be back, or
+its page loaded again."""
 
 app = App("chat")
+
+claimed: set[str] = set()
+"""Names that are asked for just now."""
+away_since: dict[str, float] = {}
+"""By `sid`: since when its client is gone, as far as this process knows (`time.monotonic()`)."""
 
 
 @cache
@@ -62,7 +67,7 @@ async def adopted(session: Session) -> None:
         await say_again(session)
     elif named(session):
         if not session.attached:  # perhaps since before this process began
-            await keep_name(session)
+            away_since[session.sid] = time.monotonic()
         await ask(session)
     else:
         await greet(session)
@@ -71,6 +76,7 @@ async def adopted(session: Session) -> None:
 @app.on_resume
 async def back(session: Session) -> None:
     """The client has missed nothing, but may be another one, without a prompt on its screen."""
+    away_since.pop(session.sid, None)
     if named(session):
         await tell_room(room_of(session))
     await ask(session)
@@ -78,19 +84,20 @@ async def back(session: Session) -> None:
 
 @app.on_detach
 async def away(session: Session, reason: str) -> None:
+    away_since[session.sid] = time.monotonic()
     if named(session):
-        await keep_name(session)
         await tell_room(room_of(session))
 
 
 @app.on_resync
 async def show(session: Session, reason: str) -> None:
     """The client starts with an empty screen, or has missed output."""
+    away_since.pop(session.sid, None)
     if is_robot(session):
         return
     if named(session):
         await history(session)
-        await show_room(session, in_room(room_of(session)))
+        await tell_room(room_of(session))
         await ask(session)
     else:
         await greet(session)
@@ -132,8 +139,14 @@ async def asked(session: Session, package: str, value: Any) -> None:
             await tell_room(room)
 
 
+@app.on_move
+async def moved(session: Session) -> None:
+    away_since.pop(session.sid, None)
+
+
 @app.on_close
 async def closed(session: Session, reason: str) -> None:
+    away_since.pop(session.sid, None)
     for table in ("applied", "robots"):
         database().execute(f"DELETE FROM {table} WHERE sid = ?", (session.sid,))
     if named(session):
@@ -142,26 +155,37 @@ async def closed(session: Session, reason: str) -> None:
 
 
 async def introduce(session: Session, name: str) -> None:
-    holder = person(name)
-    wait = 0.0 if holder is None else free_in(holder)
+    key = name.lower()
     if not re.fullmatch(r"\w[\w-]{0,19}", name):
         await session.text("A name has up to 20 letters, digits and hyphens.")
-    elif name.lower() == ROBOT or wait == inf:
+    elif key == ROBOT or key in claimed:
+        await session.text(f"There is a {name} here already.")
+    else:
+        claimed.add(key)
+        try:
+            await claim(session, name)
+        finally:
+            claimed.discard(key)
+
+
+async def claim(session: Session, name: str) -> None:
+    """Take a name that is free. The gateway is asked for its holder: it knows all sessions, of
+    which this process, after a start, has not all yet."""
+    group = f"name {name.lower()}"  # of one session
+    holders = [info.sid for info in await app.members(group)]
+    wait = max(map(free_in, holders), default=0.0)
+    if wait == inf:
         await session.text(f"There is a {name} here already.")
     elif wait > 0:
         text = f"There was a {name} here until now. The name is free in {ceil(wait)} s."
         await session.text(text)
     else:
-        if holder is not None:
+        for holder in [app.sessions[sid] for sid in holders]:
             await holder.close("expired")
         await session.identify(name)
+        await session.join(group)
         await join(session, LOBBY)
         await session.text(HELP)
-
-
-async def keep_name(session: Session) -> None:
-    """Note since when the client is gone."""
-    await session.store({"room": room_of(session), "left": time.time()})
 
 
 async def join(session: Session, room: str) -> None:
@@ -248,12 +272,13 @@ async def tell_room(room: str, *, but: Session | None = None) -> None:
 
 async def show_room(session: Session, there: list[Session]) -> None:
     """Send a page the name of its user and of the others in the room, and how these connect."""
-    room, names = room_of(session), sorted(one.user for one in there)
+    here = sorted((one for one in there if is_here(one)), key=lambda one: one.user)
     value = {
-        "room": room,
-        "people": names,
+        "room": room_of(session),
+        "people": [one.user for one in here],
         "you": session.user,
-        "how": {one.user: one.protocol if one.attached else "" for one in there},
+        "how": {one.user: one.protocol if one.attached else "" for one in here},
+        "kept": NAME_SECONDS,
         "talks": any(is_robot(one) and one.stored["talks"] for one in app.sessions.values()),
         "ways": control.ways(),
     }
@@ -282,10 +307,18 @@ def person(name: str) -> Session | None:
     return next((other for other in people() if other.user.lower() == name.lower()), None)
 
 
-def free_in(holder: Session) -> float:
-    """In how many seconds another client may have the name: never while its holder is here."""
-    left = holder.stored.get("left")
-    return inf if holder.attached or left is None else left + NAME_SECONDS - time.time()
+def free_in(sid: str) -> float:
+    """In how many seconds a name of this session is free: never while its client is here, nor
+    while this process does not know whether it is."""
+    session, since = app.sessions.get(sid), away_since.get(sid)
+    if session is None or session.attached or since is None:
+        return inf
+    return max(0.0, since + NAME_SECONDS - time.monotonic())
+
+
+def is_here(session: Session) -> bool:
+    """Whether its client is connected, or may be back in a moment."""
+    return session.attached or free_in(session.sid) > 0
 
 
 def in_room(room: str) -> list[Session]:

@@ -20,11 +20,13 @@ const session = new Session(`${location.origin.replace(/^http/, "ws")}/`, {
 });
 const demo = new Demo(session);
 let you = "";
+let leaving = 0; // the timer after which nobody is shown who is cut off
 /** @type {unknown} */
 let commands; // that connect other clients
 
 function beginAnew() {
   log.clear();
+  clearTimeout(leaving);
   for (const id of ["room", "people"]) element(id).replaceChildren();
   code.hidden = element("ways").hidden = true;
   you = "";
@@ -79,11 +81,18 @@ session.on("dropped", ({ commands }) => {
 session.on("uncertain", ({ first, last }) =>
   log.append(`(the gateway has forgotten commands ${first} to ${last}; they may be undone)`, "mark"),
 );
+/**
+ * @typedef {{room: string, people: string[], you: string, how: Record<string, string>, kept: number,
+ *   ways: unknown, talks: boolean}} Room
+ */
 session.on("data", ({ p, d }) => {
-  if (p !== "Chat.Room") return;
-  const message =
-    /** @type {{room: string, people: string[], you: string, how?: any, ways?: any, talks?: any}} */ (d);
-  const { room, people } = message;
+  if (p === "Chat.Room") showRoom(/** @type {Room} */ (d));
+});
+
+/** @param {Room} message */
+function showRoom(message) {
+  const { room, people, how } = message;
+  clearTimeout(leaving);
   you = message.you;
   commands = message.ways;
   demo.show(message);
@@ -91,11 +100,16 @@ session.on("data", ({ p, d }) => {
   element("people").replaceChildren(
     ...people.map((person) => {
       const item = document.createElement("li");
-      item.textContent = person;
+      item.textContent = how[person] ? person : `${person} (cut off)`;
       return item;
     }),
   );
-});
+  const stay = people.filter((person) => how[person]);
+  if (stay.length === people.length) return;
+  const found = Object.fromEntries(stay.map((person) => [person, how[person]]));
+  const without = { ...message, people: stay, how: found };
+  leaving = Number(setTimeout(() => showRoom(without), message.kept * 1000));
+}
 
 /** @type {string[]} */
 const typed = []; // lines, oldest first

@@ -43,7 +43,7 @@ export class Numbers {
 
   /** @param {number} number */
   add(number) {
-    if (!this.#next || number === 1) {
+    if (!this.#next || (number === 1 && this.#next > 2)) {
       [this.#first, this.#next, this.lost, this.twice] = [number, number, 0, 0];
     }
     if (number < this.#next) {

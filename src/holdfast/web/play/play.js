@@ -16,6 +16,7 @@ const LINES_MAX = 2000;
 const HISTORY_MAX = 200;
 const RESIZE_MS = 200;
 const GOOD_NEWS_MS = 6000;
+const ANSWERED_MS = 1000;
 
 /** @param {string} id */
 const element = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
@@ -179,13 +180,24 @@ session.on("notice", ({ d }) => show([d], "notice"));
 session.on("prompt", ({ d }) => setPrompt(d));
 
 let asked = "";
+let answered = 0; // a timer
 
 /** @param {string} text */
 function setPrompt(text) {
+  clearTimeout(answered);
+  prompt.classList.remove("answered");
   if (text === asked) return; // a screen reader reads out what changes
   asked = text;
   const nodes = new Ansi().nodes(text);
   prompt.replaceChildren(...(prompt.dataset.text = text.trim()) ? nodes : ["Command"]);
+}
+
+// The line that was typed takes the prompt with it into the log. One that most often comes again at
+// once is only made invisible until then: for a screen reader, it has not changed.
+function answerPrompt() {
+  prompt.classList.add("answered");
+  clearTimeout(answered);
+  answered = Number(setTimeout(() => setPrompt(""), ANSWERED_MS));
 }
 
 // --- gauges and facts
@@ -254,8 +266,10 @@ function pick(command) {
 function echo(line) {
   const typed = document.createElement("b");
   typed.textContent = line;
-  const question = prompt.dataset.text ? [...prompt.childNodes].map((node) => node.cloneNode(true)) : [];
+  const isOpen = prompt.dataset.text && !prompt.classList.contains("answered");
+  const question = isOpen ? [...prompt.childNodes].map((node) => node.cloneNode(true)) : [];
   show([...question, typed], "echo");
+  if (question.length) answerPrompt();
 }
 
 /** @param {string} line */
