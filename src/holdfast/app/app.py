@@ -121,7 +121,11 @@ class App(Handlers):
 
     @property
     def sessions(self) -> dict[str, Session]:
-        """The sessions of this instance, by `sid`."""
+        """The sessions that this instance was given so far, by `sid`.
+
+        After a start, those of earlier runs follow, each with `on_adopt`. What concerns all
+        sessions is asked of the gateway: `members`, `count_members`, `sessions_of`.
+        """
         return self.dispatcher.sessions
 
     # --- running

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ from holdfast.core.items import (
 from holdfast.core.limits import Limits
 from holdfast.link import messages as m
 from holdfast.link.peer import RequestError
+from holdfast.sessions.port import SessionPort
 from holdfast.sessions.states import SessionInput
+from holdfast.sessions.stores.base import StoreError
 
 OUTPUTS: list[Output] = [
     Text("text"),
@@ -488,3 +490,28 @@ async def test_sessions_are_listed_by_user_and_state(tmp_path: Path) -> None:
         assert await listed(m.Filter(user="cid")) == []
         (info,) = await end.request(m.LIST, m.Filter(user="ann"), list[m.SessionInfo])
         assert (info.user, info.state) == ("ann", "active")
+
+
+async def test_sessions_that_are_not_loaded_are_listed_once_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[list[str] | None] = []
+
+    async def load(port: SessionPort, sids: Iterable[str] | None = None) -> None:
+        wanted.append(None if sids is None else [*sids])
+        if len(wanted) > 2:
+            raise StoreError("the disk is full")
+
+    async with node(tmp_path) as it, apps(it) as one_more:
+        end = await one_more()
+        await end.hello()
+        it.open(user="ann")
+        bob, _ = it.open(user="bob")
+        monkeypatch.setattr(SessionPort, "load", load)
+        await end.request(m.LIST, m.Filter(user="bob"), list[m.SessionInfo])
+        await end.request(m.LIST, m.Filter(), list[m.SessionInfo])
+        assert wanted == [[bob.sid], None]
+        for method, params in ((m.LIST, m.Filter()), (m.MEMBERS, m.MembersWanted("room"))):
+            with pytest.raises(RequestError, match="the disk is full") as caught:
+                await end.request(method, params, m.Members)
+            assert caught.value.code == "unavailable"

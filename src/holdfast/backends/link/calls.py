@@ -152,18 +152,27 @@ class Calls:
             raise RequestError(m.UNKNOWN_SESSION, f"the application has no session {request.sid}")
         return self._instances.forget_commands(session)
 
-    def _list(self, wanted: m.Filter) -> list[m.SessionInfo]:
+    async def _list(self, wanted: m.Filter) -> list[m.SessionInfo]:
+        if wanted.user:
+            await self._load([one.sid for one in self._port.of_user(wanted.user)])
+        else:
+            await self._load()
         return [
             info_of(session)
             for session in self._port.sessions
             if wanted.user in ("", session.row.user) and wanted.state in ("", session.state.value)
         ]
 
-    async def _members(self, wanted: m.MembersWanted) -> m.Members:
+    async def _load(self, sids: Iterable[str] | None = None) -> None:
+        """Load these sessions, or all: a gateway that has taken over those of another one has
+        sessions that are not loaded. Raises `RequestError`."""
         try:
-            await self._port.load()
+            await self._port.load(sids)
         except StoreError as error:
             raise RequestError("unavailable", str(error), retry_s=1.0) from error
+
+    async def _members(self, wanted: m.MembersWanted) -> m.Members:
+        await self._load()
         found = self._port.members(wanted.group)
         limit = max(0, min(wanted.limit, m.MEMBERS_MAX))
         after = [session for session in found if session.sid > wanted.after] if limit else []
