@@ -300,6 +300,32 @@ async def test_a_session_that_moves_on_when_it_has_been_fetched_is_fetched_back(
             assert (first.manager.total, second.manager.total) == (0, 1)
 
 
+async def test_a_client_whose_session_moves_again_and_again_is_told_to_come_again(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time that it is here, it has moved on before its client is attached."""
+    hasty = LIMITS.but(store={"claim_seconds_max": 0.2})
+    async with (
+        serving(place.config(node="a")) as first,
+        serving(place.config(node="b", limits=hasty)) as second,
+    ):
+        hello, fetched = await said_one(first), 0
+
+        async def moves_on(sid: str, secret: bytes | None) -> Fetched:
+            nonlocal fetched
+            fetched += 1
+            await asyncio.sleep(0.001)
+            return Fetched.HERE
+
+        fetching = second.context.fetching
+        assert fetching is not None
+        monkeypatch.setattr(fetching, "fetch", moves_on)
+        async with v1(second, **hello) as client:
+            assert (await client.closed())[0] == 4506
+        assert fetched > 1
+        await goes_on(first, hello)
+
+
 async def test_a_session_that_its_gateway_does_not_know_is_given_nevertheless(place: Place) -> None:
     """It came there when nobody wanted it any more."""
     async with serving(place.config(node="a")) as first, serving(place.config(node="b")) as second:

@@ -155,7 +155,7 @@ class StoreLimits(Group, frozen=True, forbid_unknown_fields=True):
     """How long a gateway may give no sign of life before another one takes its sessions."""
     claim_seconds_max: float = 6.0
     """How long a client waits for its session from another node; then it is told to connect
-    again."""
+    again. One whose session moves on meanwhile begins no further wait after that time."""
     move_seconds_max: float = 0.05
     """The time between two looks for sessions that other nodes want, or that they have given."""
     moved_sessions_max: int = 250

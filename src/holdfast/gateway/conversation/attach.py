@@ -7,7 +7,7 @@ before the client gets them, so a gateway that is killed at any moment still hon
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -19,7 +19,7 @@ from holdfast.gateway.adapters.notifications import ClaimRefused, Welcomed
 from holdfast.gateway.auth.facts import facts_of
 from holdfast.gateway.conversation import login
 from holdfast.gateway.conversation.entering import resume, wait
-from holdfast.gateway.conversation.fetch import fetch, is_elsewhere
+from holdfast.gateway.conversation.fetch import fetch, fetching_ends, is_elsewhere, may_fetch
 from holdfast.gateway.conversation.output import Attachment
 from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.conversation.ports import Conversation, Work
@@ -54,17 +54,29 @@ _REPLACED: Final = Notice(
 )
 
 
-def enter(conversation: Conversation, event: Enter | ResumeOwn, *, unknown: bool = False) -> None:
+def enter(
+    conversation: Conversation,
+    event: Enter | ResumeOwn,
+    *,
+    unknown: bool = False,
+    until: float | None = None,
+) -> None:
     """Attach the connection to its session. Other input waits until that is done.
 
     `unknown`: no other node has it. Whatever else was waited for, it may have moved meanwhile.
+    `until`: when a session that moves again and again is not fetched once more; `None` before it
+    was fetched.
     """
     if not unknown and type(event) is Enter and is_elsewhere(conversation, event):
-        wait(conversation, fetch(conversation, event, partial(enter, conversation, event)))
+        until = fetching_ends(conversation) if until is None else until
+        if may_fetch(conversation, until):
+            again = partial(enter, conversation, event, until=until)
+            wait(conversation, fetch(conversation, event, again))
         return
     dormant = _dormant(conversation, event)
     if dormant:
-        wait(conversation, _load(conversation, event, dormant))
+        again = partial(enter, conversation, event, until=until)
+        wait(conversation, _load(conversation, again, dormant))
         return
     work = _begin(conversation, event)
     if work is not None:
@@ -85,8 +97,8 @@ def _dormant(conversation: Conversation, event: Enter | ResumeOwn) -> list[str]:
     return [sid for sid in wanted if sid is not None]
 
 
-async def _load(conversation: Conversation, event: Enter | ResumeOwn, sids: Sequence[str]) -> None:
-    """Load these sessions, and let the client enter.
+async def _load(conversation: Conversation, again: Callable[[], None], sids: Sequence[str]) -> None:
+    """Load these sessions, and let the client enter by `again`.
 
     The store is read in its own thread: the connection waits for it, and nobody else.
     """
@@ -97,7 +109,7 @@ async def _load(conversation: Conversation, event: Enter | ResumeOwn, sids: Sequ
         _log.error("session not loaded", error=str(error))
         conversation.goodbye(Reason.INTERNAL_ERROR, CANNOT_KEEP)
     if conversation.phase is ConversationPhase.ENTERING:
-        resume(conversation, partial(enter, conversation, event))
+        resume(conversation, again)
 
 
 def _begin(conversation: Conversation, event: Enter | ResumeOwn) -> Work | None:

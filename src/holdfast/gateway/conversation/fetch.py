@@ -6,6 +6,7 @@ told to connect again if that takes too long, or if the session cannot move.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from functools import partial
 from typing import Final, Protocol
@@ -44,6 +45,20 @@ def _unknown(conversation: Conversation, event: Enter) -> Iterator[tuple[str, by
     known = [part for part in parts if part is not None]
     if not any(conversation.context.manager.find(sid) for sid, _ in known):
         yield from known
+
+
+def fetching_ends(conversation: Conversation) -> float:
+    """When a client that begins to wait now has waited for long enough, whatever moves where."""
+    return asyncio.get_running_loop().time() + conversation.context.limits.store.claim_seconds_max
+
+
+def may_fetch(conversation: Conversation, until: float) -> bool:
+    """Whether the client may wait once more. Otherwise it has been told to connect again."""
+    if asyncio.get_running_loop().time() < until:
+        return True
+    _log.warning("session moves again and again: its client is to come again")
+    conversation.goodbye(Reason.ELSEWHERE)
+    return False
 
 
 class Again(Protocol):
