@@ -80,3 +80,8 @@ def test_tls_may_stand_beside_plain_addresses() -> None:
 )
 def test_reasons_of_one_gateway(reason: str, elsewhere: bool) -> None:
     assert better_elsewhere(reason) is elsewhere
+
+
+def test_after_an_address_comes_the_one_behind_it() -> None:
+    addresses = [parse_address(name) for name in _NAMES]
+    assert taken(GatewayAddresses(addresses, lambda _: None), 5) == [*_NAMES, _NAMES[0]]

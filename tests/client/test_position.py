@@ -35,3 +35,18 @@ def test_a_skip_goes_forward() -> None:
     assert state.last == 7 + ACK_EACH
     with pytest.raises(ServerFaultError, match="a skip to 39 came after output 39"):
         it.skip(39)
+
+
+def test_of_a_new_session_nothing_is_to_be_acknowledged() -> None:
+    it = OutputPosition(State())
+    assert not it.unacknowledged
+    it.receive(1)
+    assert it.unacknowledged
+
+
+def test_outputs_before_a_connection_make_no_acknowledgement_due() -> None:
+    it = OutputPosition(State())
+    it.begin(1_000)
+    assert not it.receive(1_001)
+    assert not it.skip(1_000 + ACK_EACH - 1)
+    assert it.receive(1_000 + ACK_EACH)

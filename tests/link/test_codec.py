@@ -195,3 +195,12 @@ def test_how_many_fit_is_counted_as_they_are_encoded(values: list[bytes], bytes_
     sizes = [len(msgspec.msgpack.encode(value)) for value in values]
     assert sum(sizes[:count]) <= bytes_max
     assert count == len(values) or sum(sizes[: count + 1]) > bytes_max
+
+
+def test_a_batch_is_one_frame_as_long_as_it_fits() -> None:
+    whole = encode_batch("m", ["a" * 10, "b" * 10], 1_000)
+    assert whole == encode_notification("m", ["a" * 10, "b" * 10])
+    assert encode_batch("m", ["a" * 10, "b" * 10], len(whole)) == whole
+    halves = encode_notification("m", ["a" * 10]) + encode_notification("m", ["b" * 10])
+    assert encode_batch("m", ["a" * 10, "b" * 10], len(whole) - 1) == halves
+    assert encode_batch("m", ["a" * 10], 5) == encode_notification("m", ["a" * 10])

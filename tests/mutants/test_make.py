@@ -94,6 +94,9 @@ def test_each_equivalent_mutant_is_of_a_line_that_is_there() -> None:
 
     assert is_equivalent("it.py", "_log.debug('seen')", "_log.debug(None)")
     assert is_equivalent("it.py", "OPEN = auto()", "OPEN = None")
+    assert is_equivalent("it.py", "class A(Struct, gc=False):", "class A(Struct, gc=True):")
+    assert is_equivalent("it.py", 'head = n.to_bytes(4, "big")', "head = n.to_bytes(4, )")
+    assert not is_equivalent("it.py", 'n.to_bytes(4, "little")', "n.to_bytes(4, )")
     assert not is_equivalent("it.py", "size = 2", "size = 3")
     for (module, before, after), reason in LINES.items():
         lines = [line.strip() for line in (ROOT / FOLDER / module).read_text().splitlines()]

@@ -32,7 +32,15 @@ from holdfast.publish import (
     UnknownSessionError,
     publication,
 )
-from holdfast.publish.requests import Call, Ids, Reply, attempts
+from holdfast.publish.requests import (
+    Call,
+    Ids,
+    Reply,
+    attempts,
+    group_call,
+    results_of,
+    sessions_call,
+)
 
 
 def config(folder: Path) -> Config:
@@ -262,3 +270,35 @@ def test_attempts_wait_longer_and_as_long_as_they_are_asked() -> None:
     with pytest.raises(StopIteration) as caught:
         steps.send(Reply(200, b"[]"))
     assert caught.value.value == b"[]"
+
+
+def test_it_gives_up_before_a_pause_that_ends_too_late() -> None:
+    def paused(seconds_max: float) -> float:
+        tries = attempts(Call("GET", "/v1/x?y=1"), seconds_max, iter((10.0, 12.0)), lambda: 0.0)
+        next(tries)
+        return tries.send(Reply(503, b"{}", 3.0))
+
+    assert paused(5.0) == 3.0
+    with pytest.raises(UnavailableError, match=r"^GET /v1/x: "):
+        paused(4.75)
+
+
+def test_what_is_asked_names_the_application_if_there_are_several() -> None:
+    assert group_call("a/b", "").target == "/v1/groups/a%2Fb"
+    assert group_call("a", "shop").target == "/v1/groups/a?app=shop"
+    assert sessions_call("ann", "", "").target == "/v1/sessions?user=ann"
+    assert sessions_call("ann", "shop", "s1").target == "/v1/sessions?user=ann&app=shop&after=s1"
+
+
+def test_the_results_of_several_stand_in_their_order() -> None:
+    one, two, three = results_of(
+        b'[{"reached": 2, "attached": 1},'
+        b' {"reached": 0, "code": "unknown_session", "error": "none"},'
+        b' {"reached": 0, "code": "too_large", "error": "large"}]'
+    )
+    assert one == Published(2, 1)
+    assert isinstance(two, UnknownSessionError)
+    assert not isinstance(three, UnknownSessionError)
+    for refused, code in ((two, "unknown_session"), (three, "too_large")):
+        assert isinstance(refused, RefusedError)
+        assert (refused.code, refused.status) == (code, 200), "the request itself was carried out"

@@ -8,6 +8,7 @@ from encodings import aliases
 
 import pytest
 
+from holdfast.protocols.telnet import charsets
 from holdfast.protocols.telnet.charsets import Charsets, known_charset, supported_charset
 
 NAMES = {
@@ -60,3 +61,33 @@ def test_a_peers_name_is_remembered_by_nobody(monkeypatch: pytest.MonkeyPatch) -
 def test_what_is_no_utf_8_is_taken_for() -> None:
     assert Charsets().legacy == "ISO-8859-1"
     assert Charsets(fallback="KOI8-R").legacy == "KOI8-R"
+
+
+class Codec(codecs.Codec):
+    """US-ASCII, but for one character in one direction."""
+
+    def __init__(self, encodes: tuple[str, str] = ("", ""), decodes: tuple[str, str] = ("", "")):
+        self.encodes, self.decodes = encodes, decodes
+
+    def info(self) -> codecs.CodecInfo:
+        def encode(text: str, errors: str = "strict") -> tuple[bytes, int]:
+            return text.replace(*self.encodes).encode("ascii"), len(text)
+
+        def decode(data: object, errors: str = "strict") -> tuple[str, int]:
+            assert isinstance(data, bytes)
+            return data.decode("ascii").replace(*self.decodes), len(data)
+
+        return codecs.CodecInfo(encode, decode, name="other")
+
+
+@pytest.mark.parametrize("char", [" ", "~", "@", "\r", "\t", "\x1b"], ids=repr)
+def test_a_charset_in_which_a_sign_of_ascii_is_another_is_not_supported(
+    monkeypatch: pytest.MonkeyPatch, char: str
+) -> None:
+    for number, other in enumerate(
+        (Codec(encodes=(char, "x")), Codec(decodes=(char, "x")), Codec(encodes=("\x7f", "x")))
+    ):
+        monkeypatch.setattr(codecs, "lookup", lambda name, other=other: other.info())
+        charsets._supported.cache_clear()
+        assert (supported_charset("other") is not None) is (number == 2), number
+    charsets._supported.cache_clear()

@@ -43,6 +43,7 @@ ANSWERS = {
     "a-default-that-we-have-not": ((8, DEFAULT, 0), (8, NOSUPPORT, 0)),
     "ours-is-fixed": ((10, VALUE, 8), (10, CANTCHANGE, 127)),
     "both-are-fixed": ((10, CANTCHANGE, 8), (10, NOSUPPORT, 0)),
+    "both-are-fixed-to-the-same": ((10, CANTCHANGE, 127), ()),
     "acknowledged": ((3, VALUE | ACK, 3), ()),
     "acknowledged-otherwise": ((3, VALUE | ACK, 9), ()),
     "unknown-function": ((31, VALUE, 9), (31, NOSUPPORT, 0)),
