@@ -18,6 +18,7 @@ from tests.gateway.admin.asking import administered, ask, told
 from tests.gateway.clients import person, v1, v1_at
 from tests.gateway.relay import relay_to
 from tests.gateway.running import SECONDS, TCP, eventually, serving
+from tests.gateway.test_metrics import scraped
 from tests.gateway.test_postgresql import LIMITS, Place, acknowledged, goes_on, said_one
 from tests.ports import free_port
 from tests.postgresql import Cluster
@@ -617,7 +618,7 @@ async def test_clients_of_a_killed_gateway_go_on_at_another_one(
     port = free_port()
     path = configuration(place, "a", port, durability)
     async with (
-        serving(place.config(durability, "b", PATIENT)) as second,
+        serving(administered(place.config(durability, "b", PATIENT))) as second,
         program("serve", str(path), folder=place.folder) as it,
     ):
         await it.logged("listening for clients")
@@ -634,6 +635,7 @@ async def test_clients_of_a_killed_gateway_go_on_at_another_one(
                 hurry(second)
         hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0}
         await goes_on(second, hello)
+        assert (await scraped(second))["holdfast_nodes_fenced_total"] == 1
 
 
 async def test_a_gateway_that_was_stopped_says_nothing_for_sessions_that_others_have(

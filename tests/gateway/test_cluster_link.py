@@ -139,6 +139,8 @@ async def test_an_application_goes_on_with_the_sessions_of_a_gateway_that_has_en
         seen = await scraped(second)
         assert seen["holdfast_sessions_adopted_total"] == 1
         assert seen["holdfast_sessions_moved_total{in}"] == 0
+        assert seen["holdfast_node_adoption_seconds_count"] == 1
+        assert seen["holdfast_nodes_fenced_total"] == 0  # it has said that it stops
 
 
 async def test_sessions_that_a_store_does_not_give_at_once_get_their_application_later(
@@ -220,7 +222,16 @@ async def test_operators_see_all_gateways(chat: Chat) -> None:
         assert seen["holdfast_nodes"] == 2
         assert 0 <= seen["holdfast_store_sign_age_seconds"] < LIMITS.store.lease_seconds_max
         assert seen["holdfast_sessions_moved_total{out}"] == 1
-        assert (await scraped(other))["holdfast_sessions_moved_total{in}"] == 1
+        async with v1(other, token="A" * 64, epoch="e", last=0) as client:
+            await client.expect("refused")
+        seen = await scraped(other)
+        assert seen["holdfast_sessions_moved_total{in}"] == 1
+        assert {key: value for key, value in seen.items() if "_fetched_total" in key} == {
+            "holdfast_sessions_fetched_total{here}": 1,
+            "holdfast_sessions_fetched_total{kept}": 0,
+            "holdfast_sessions_fetched_total{later}": 0,
+            "holdfast_sessions_fetched_total{unknown}": 1,
+        }
 
 
 async def test_what_a_killed_gateway_had_not_stored_is_said_at_the_one_that_has_its_sessions(

@@ -22,7 +22,13 @@ from msgspec import structs
 from tests.backends.terminal import test_statistics
 from tests.backends.test_upstreams import bridged
 from tests.cli.process import program
-from tests.gateway import test_cluster_link, test_flow, test_metrics, test_security_log
+from tests.gateway import (
+    test_cluster,
+    test_cluster_link,
+    test_flow,
+    test_metrics,
+    test_security_log,
+)
 from tests.gateway.admin.asking import TOKEN, administered
 from tests.gateway.clients import person, v1
 from tests.gateway.counted import clients, others, refused  # noqa: F401 - they fill the table
@@ -52,6 +58,7 @@ from holdfast.core.limits import Limits
 from holdfast.gateway.admin.guard import AdminConfig
 from holdfast.net.log import configure_logs
 from holdfast.net.security_log import SecurityEvent
+from holdfast.sessions.fetching import Fetched
 
 
 @pytest.mark.parametrize("it", EXCHANGES.values(), ids=EXCHANGES)
@@ -198,6 +205,7 @@ ELSEWHERE: Final[dict[str, Callable[..., Any]]] = {
     **dict.fromkeys(
         (
             "nodes",
+            *(f"sessions_fetched_total{{{result.name.lower()}}}" for result in Fetched),
             "sessions_moved_total{in}",
             "sessions_moved_total{out}",
             "store_sign_age_seconds",
@@ -208,9 +216,11 @@ ELSEWHERE: Final[dict[str, Callable[..., Any]]] = {
         ("output_connections_closed_total", "output_unsent_bytes"),
         test_flow.test_a_slow_reader_makes_room_where_all_have_too_much_unsent_output,
     ),
-    "sessions_adopted_total": (
-        test_cluster_link.test_an_application_goes_on_with_the_sessions_of_a_gateway_that_has_ended
+    **dict.fromkeys(
+        ("node_adoption_seconds_count", "sessions_adopted_total"),
+        test_cluster_link.test_an_application_goes_on_with_the_sessions_of_a_gateway_that_has_ended,
     ),
+    "nodes_fenced_total": test_cluster.test_clients_of_a_killed_gateway_go_on_at_another_one,
     "session_viewers": test_statistics.test_of_one_terminal,
     "build_info{version}": test_metrics.test_the_process_is_there_too,
     **{

@@ -74,7 +74,7 @@ async def test_both_parsers_read_it_and_find_the_same(exposed: tuple[str, str]) 
         for families in (parse_text(text), parse_openmetrics(open_))
     ]
     assert names[0] == names[1]
-    assert len(names[0]) == 60
+    assert len(names[0]) == 65
     assert open_.endswith("# EOF\n")
 
 
@@ -106,7 +106,7 @@ async def test_no_label_grows_with_clients(exposed: tuple[str, str]) -> None:
     }
     assert labels == {
         "listener", "reason", "protocol", "app", "state", "upstream", "server", "status", "version",
-        "event", "le", "direction",
+        "event", "le", "direction", "result",
     } - {"app"}  # fmt: skip
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from holdfast.backends.link.server import LinkServer
 from holdfast.backends.registry import Backends
 from holdfast.core.clock import Clock
 from holdfast.core.errors import Reason
+from holdfast.core.histogram import Histogram
 from holdfast.gateway.context import Context
 from holdfast.gateway.moving_away import MovingAway
 from holdfast.link.messages import NodeAddress
 from holdfast.net.log import RateLimitedLogger, log_failure
-from holdfast.sessions.fetching import Fetching
+from holdfast.sessions.fetching import Fetched, Fetching
 from holdfast.sessions.giving import Giving
 from holdfast.sessions.membership import Membership
 from holdfast.sessions.offering import Offering
@@ -36,9 +37,15 @@ class ClusterStatus(NamedTuple):
     """How many gateways live, this one included."""
     sign_age_seconds: float
     """Since its newest sign of life that the store has answered."""
+    fenced: int
+    """How many other gateways it has fenced."""
+    fetched: Mapping[Fetched, int]
+    """What became of the sessions that clients wanted from other gateways."""
+    adoption_seconds: Histogram
+    """From when it was seen that a gateway has ended until its sessions can be resumed here."""
 
 
-ALONE: Final = ClusterStatus(1, 0.0)
+ALONE: Final = ClusterStatus(1, 0.0, 0, {}, Histogram())
 """Of a gateway that has its store alone."""
 
 
@@ -59,6 +66,9 @@ class Cluster:
         self.membership = Membership(store, limits, context.runtime.coalescer.release, monotonic)
         self.runs: Sequence[OtherRun] = ()
         """The other gateways that live, as of the last look."""
+        self._fenced = 0
+        self._adoption_seconds = Histogram()
+        self._monotonic = monotonic
         self._own: Sequence[NodeAddress] = ()
         self._untold: dict[str, list[str]] = {}
         """By application: sessions of other gateways, of which its backend is still to be told."""
@@ -100,7 +110,13 @@ class Cluster:
 
     def status(self) -> ClusterStatus:
         """How it stands with the other gateways now."""
-        return ClusterStatus(len(self.runs) + 1, self.membership.sign_age())
+        return ClusterStatus(
+            len(self.runs) + 1,
+            self.membership.sign_age(),
+            self._fenced,
+            self.fetching.counts,
+            self._adoption_seconds,
+        )
 
     async def announce(self, link: str) -> None:
         """Let applications that are linked elsewhere find this gateway at `link`, and let others
@@ -146,6 +162,8 @@ class Cluster:
         others = await self._neighbours.look()
         self._giving.others = others.alive
         self.runs = others.runs
+        self._fenced += others.fenced
+        seen = self._monotonic()
         named = [NodeAddress(run.node, run.link) for run in others.runs if run.link]
         self._applications.announce([*self._own, *named])
         for sid in await self._neighbours.ends():
@@ -161,6 +179,7 @@ class Cluster:
                 stored = await self._neighbours.adopt()
                 if stored is not None:
                     await self._adopt(stored)
+                    self._adoption_seconds.observe(self._monotonic() - seen)
             finally:
                 self.fetching.adopting = False
 

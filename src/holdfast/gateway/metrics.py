@@ -26,6 +26,7 @@ from holdfast.net.loggers import LostLines
 from holdfast.net.metric_families import Samples, counter, duration, gauge, gauge_of
 from holdfast.net.security_log import SecurityEvent
 from holdfast.net.server.metrics import listeners, refusals
+from holdfast.sessions.fetching import Fetched
 from holdfast.sessions.position import ResetReason
 from holdfast.sessions.states import SessionState
 
@@ -220,6 +221,15 @@ def _cluster(view: GatewayView) -> Iterator[Metric]:
         status.sign_age_seconds,
     )
     yield counter(
+        "nodes_fenced", "Silent nodes that this one took for dead.", [((), status.fenced)]
+    )
+    yield counter(
+        "sessions_fetched",
+        "Wishes of clients for sessions of other nodes, by what became of them.",
+        [((result.name.lower(),), status.fetched.get(result, 0)) for result in Fetched],
+        "result",
+    )
+    yield counter(
         "sessions_moved",
         "Sessions that came from another node that lives (in), or went to one (out).",
         [(("in",), counts.moved_in), (("out",), counts.moved_out)],
@@ -235,6 +245,11 @@ def _durations(view: GatewayView) -> Iterator[Metric]:
             "store_commit_seconds",
             "How long the store took for a group commit.",
             view.journal.commit_seconds,
+        ),
+        (
+            "node_adoption_seconds",
+            "From when a node is seen to have ended until its sessions can be resumed here.",
+            view.cluster().adoption_seconds,
         ),
         (
             "link_round_trip_seconds",

@@ -8,6 +8,7 @@ adopted its sessions is asked.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from enum import Enum, auto
 from itertools import islice
@@ -106,6 +107,8 @@ class Fetching:
         self._wishes: dict[str, _Wish] = {}
         self._wake = TimedEvent()
         self._ended = False
+        self.counts = Counter[Fetched]()
+        """What became of the wishes of clients."""
         self.adopting = False
         """Whether sessions become this node's that are not registered yet: they are waited for."""
 
@@ -119,11 +122,15 @@ class Fetching:
         `None`: the client's right is proven otherwise.
         """
         if self._ended:
-            return Fetched.LATER
+            return self._counted(Fetched.LATER)
         future: asyncio.Future[Fetched] = asyncio.get_running_loop().create_future()
         self._wish(sid).new.append((secret, future))
         self._wake.set()
-        return await future
+        return self._counted(await future)
+
+    def _counted(self, fetched: Fetched) -> Fetched:
+        self.counts[fetched] += 1
+        return fetched
 
     async def accept(self) -> None:
         """Get sessions that others offer. Raises `StoreError`."""

@@ -77,6 +77,8 @@ class Others(NamedTuple):
     """Whether there are sessions of a run that has ended, for `Neighbours.adopt`."""
     runs: Sequence[OtherRun] = ()
     """Those that live."""
+    fenced: int = 0
+    """How many this look has fenced."""
 
 
 class Node(NamedTuple):

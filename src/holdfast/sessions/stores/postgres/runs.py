@@ -229,7 +229,7 @@ class Watch:
         self._looked = answered
         before, self._seen = self._seen, {}
         alive: list[OtherRun] = []
-        adoptable = 0
+        adoptable = fenced = 0
         for run in runs:
             if run["fenced"]:
                 adoptable += 1
@@ -242,7 +242,7 @@ class Watch:
             if (silent or Process(run["host"], run["process"]).ended(own)) and await _fence(
                 db, run
             ):
-                adoptable += 1
+                fenced += 1
             else:
                 alive.append(_other(run, asked - since))
-        return Others(len(alive), bool(adoptable), alive)
+        return Others(len(alive), bool(adoptable or fenced), alive, fenced)
