@@ -170,7 +170,8 @@ WRONG: dict[str, tuple[tuple[str, ...], int, str]] = {
     "nobody-there": (
         ("sessions", "--admin", "unix:/nowhere/at/all"),
         1,
-        "no admin listener answers at unix:/nowhere/at/all: No such file or directory",
+        "no admin listener answers at unix:/nowhere/at/all: No such file or directory;"
+        " a gateway has one with [admin] listen; --admin or HOLDFAST_ADMIN names another",
     ),
     "no-address": (
         ("drain", "--admin", "nowhere"),

@@ -31,7 +31,7 @@ def test_the_file_is_called_holdfast_toml(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(app, ["check"])
     assert result.exit_code == 2
-    assert result.stderr.startswith("holdfast: holdfast.toml: expected a TOML file: ")
+    assert result.stderr.startswith("holdfast: holdfast.toml: expected a TOML file, found none; ")
     Path("holdfast.toml").write_text(RIGHT)
     assert CliRunner().invoke(app, ["check"]).exit_code == 0
 

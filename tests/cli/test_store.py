@@ -93,7 +93,7 @@ def test_an_older_store_is_migrated_only_on_request(tmp_path: Path) -> None:
         ),
         (["check", "postgresql://u:SE\u2100CR@db/x"], 2, "found 'postgresql://db/x'"),
         (["check", "mysql://u:SE#CR@db/x"], 2, "found 'mysql://db/x'"),
-        (["check", "nowhere.toml"], 2, "nowhere.toml: expected a TOML file"),
+        (["check", "nowhere.toml"], 2, "nowhere.toml: expected a TOML file, found none"),
     ],
 )
 def test_what_is_wrong_is_one_line(

@@ -366,7 +366,7 @@ def test_a_file_is_loaded(tmp_path: Path) -> None:
 
 
 FILES: dict[str, tuple[bytes | None, str]] = {
-    "missing": (None, "expected a TOML file: [Errno 2] No such file or directory"),
+    "missing": (None, "expected a TOML file, found none; `holdfast config --example` prints one"),
     "not-text": (b"\xff\xfe", "expected a TOML file: 'utf-8' codec can't decode byte 0xff"),
     "wrong": (b"node = 3\n", "node: expected a string, found the integer 3"),
     "wrong-together": (b"listener = []\n", "listener: expected at least one [[listener]]"),

@@ -163,6 +163,12 @@ class Backends:
             if name == upstream.config.name and isinstance(backend, TcpBackend | StreamBackend):
                 backend.change_upstream(upstream)
 
+    def app_of(self, name: str) -> str:
+        """What operators call the owner of the sessions that are stored with this name: of a
+        backend that takes any application, the one that it serves."""
+        backend = self._by_name.get(name)
+        return backend.app if backend is not None else name
+
     def named(self, name: str) -> Backend:
         """The backend of a stored session, also if no listener names it any more."""
         config = self._configured.get(name) or config_of(name, self._services.upstreams)

@@ -20,6 +20,7 @@ from holdfast.net.addresses import Address, parse_address
 from holdfast.net.tls.contexts import client_context
 
 ADMIN_VARIABLE: Final = "HOLDFAST_ADMIN"
+_HOW: Final = f"a gateway has one with [admin] listen; --admin or {ADMIN_VARIABLE} names another"
 _SECONDS_MAX: Final = 20.0
 _ANSWER_BYTES_MAX: Final = 16 * 1024 * 1024
 
@@ -78,6 +79,8 @@ def request(
     except (OSError, http.client.HTTPException, UnicodeEncodeError) as error:
         cause = getattr(error, "strerror", None) or " ".join(str(error).split())
         cause = cause or type(error).__name__
+        if isinstance(error, ConnectionRefusedError | FileNotFoundError):
+            cause += f"; {_HOW}"
         raise AdminError(f"no admin listener answers at {where.address}: {cause}") from error
     finally:
         connection.close()

@@ -225,6 +225,11 @@ def read(path: Path) -> str:
     """Read the text of a file. Raises `ConfigurationError`."""
     try:
         return path.read_text()
+    except FileNotFoundError as error:
+        raise ConfigurationError(
+            f"{path}: expected a TOML file, found none; `holdfast config --example` prints one to"
+            " begin with"
+        ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: expected a TOML file: {error}") from error
 

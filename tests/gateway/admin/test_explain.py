@@ -63,6 +63,20 @@ async def test_an_application_that_comes_and_goes_is_named_in_the_log(tmp_path: 
     ]
 
 
+async def test_sessions_are_of_the_application_that_a_listener_for_any_serves(
+    tmp_path: Path,
+) -> None:
+    with capture_logs() as logs:
+        async with staged(config(tmp_path)) as (gateway, _), v1(gateway) as client:
+            sid = (await client.expect("welcome"))["sid"]
+            assert (await explained(gateway, sid))["app"] == "stage"
+            (found,) = (await told(gateway, "/api/sessions?app=stage&search=stag"))["items"]
+            assert found["app"] == "stage"
+            assert (await told(gateway, f"/api/sessions/{sid}"))["app"] == "stage"
+            assert (await told(gateway, "/api/sessions?app=other"))["items"] == []
+    assert lives(logs, "app")[0] == ("session opened", "stage")
+
+
 async def test_the_life_of_a_session_is_in_the_log(tmp_path: Path) -> None:
     with capture_logs() as logs:
         async with staged(config(tmp_path)) as (gateway, stage):

@@ -47,14 +47,11 @@ class Forwarding(Protocol):
 
 
 class Assignment:
-    """Which instance of the application `name` holds which session."""
+    """Which instance of a backend's application holds which session."""
 
-    def __init__(
-        self, name: str, services: Services, port: SessionPort, forwarding: Forwarding
-    ) -> None:
+    def __init__(self, services: Services, port: SessionPort, forwarding: Forwarding) -> None:
         self.linked: dict[str, Instance] = {}
         """The linked instances, by name."""
-        self._name = name
         self._port = port
         self._forwarding = forwarding
         self._journal = services.journal
@@ -251,7 +248,7 @@ class Assignment:
         _log.warning(
             "instance failed to answer",
             asked=asked,
-            app=self._name,
+            app=instance.app,
             instance=instance.name,
             error=fault,
         )

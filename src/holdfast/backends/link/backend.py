@@ -46,14 +46,14 @@ class LinkBackend(Questions, BaseBackend):
     def __init__(self, name: str, services: Services) -> None:
         self.name = name
         self.port = services.open_port(self)
-        self.assignment = Assignment(name, services, self.port, self)
+        self.assignment = Assignment(services, self.port, self)
         super().__init__(self.port.limits, self.assignment.least_busy)
         self._settings = AppSettings(name, services.journal, services.policy_known)
         self._limits = services.limits.link
         self._traces = services.traces
         self._runs = Runs(name, services.journal, self._limits, services.clock)
         self._trials = Trials(
-            name, services.runtime.loop, services.clock, self.port, self.commanded
+            self._settings, services.runtime.loop, services.clock, self.port, self.commanded
         )
         limits = services.limits.api
         self._published = Publications(

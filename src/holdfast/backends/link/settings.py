@@ -34,14 +34,14 @@ class AppSettings:
 
     def restore(self, settings: Mapping[str, bytes]) -> None:
         """Take the settings of an earlier gateway."""
+        self._bound = settings.get(_bound_key(self._name), b"").decode(errors="replace")
         policy = settings.get(policy_key(self._name))
         if policy is not None:
             try:
                 self.policy = msgspec.msgpack.decode(policy, type=Policy)
             except (*UNREADABLE, TypeError) as error:  # an application says it when it links
                 fault = str(error)
-                _log.error("malformed policy of an application", app=self._name, fault=fault)
-        self._bound = settings.get(_bound_key(self._name), b"").decode(errors="replace")
+                _log.error("malformed policy of an application", app=self.app, fault=fault)
 
     def bind(self, app: str, kept: Callable[[], int], linked: int) -> None:
         """Serve the application `app` from now on.

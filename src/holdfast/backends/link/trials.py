@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from holdfast.backends.link.instance import Instance
+from holdfast.backends.link.settings import AppSettings
 from holdfast.backends.link.suspects import Suspects
 from holdfast.core.clock import Clock
 from holdfast.core.items import MUST, Notice
@@ -22,18 +23,18 @@ SET_ASIDE = Notice(
 
 
 class Trials:
-    """The suspects of the application `app`. `commanded` has a session's commands sent later."""
+    """The suspects of a backend's application. `commanded` has a session's commands sent later."""
 
     def __init__(
         self,
-        app: str,
+        settings: AppSettings,
         loop: asyncio.AbstractEventLoop,
         clock: Clock,
         port: SessionPort,
         commanded: Callable[[Session], None],
     ) -> None:
         self.suspects = Suspects(port.limits.command_runs_max)
-        self._app = app
+        self._settings = settings
         self._seconds = port.limits.suspect_seconds_max
         self._loop = loop
         self._clock = clock
@@ -77,7 +78,7 @@ class Trials:
         row = session.row
         _log.error(
             "command set aside after repeated deaths of the application",
-            app=self._app,
+            app=self._settings.app,
             session=row.sid,
             command=row.suspect,
             runs=row.suspect_runs,

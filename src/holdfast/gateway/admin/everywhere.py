@@ -39,7 +39,7 @@ async def list_everywhere(view: GatewayView, query: Mapping[str, str], limits: A
     query = dict(query)
     if (nodes := query.pop(KEY)) != "all":
         raise BadQueryError(f"{KEY}: expected all, found {nodes!r}")
-    wanted = read_wanted(query, limits)
+    wanted = read_wanted(view, query, limits)
     own = await list_sessions(view, query, limits)
     others = await _of_others(view, wanted, limits.page_max)
     here = [{"node": view.node, **structs.asdict(one)} for one in own.items]
@@ -60,16 +60,18 @@ async def _of_others(view: GatewayView, wanted: Wanted, part: int) -> list[dict[
         rows = await view.others.sessions(after, part)
         if not rows:
             break
-        found += [structs.asdict(_stored_view(one, behind)) for one in rows if wanted.fits(one.row)]
+        found += [
+            structs.asdict(_stored_view(view, one, behind)) for one in rows if wanted.fits(one.row)
+        ]
         after = rows[-1].row.sid
     return found
 
 
-def _stored_view(owned: OwnedRow, behind: float) -> StoredView:
+def _stored_view(view: GatewayView, owned: OwnedRow, behind: float) -> StoredView:
     """`behind` is by how much the wall clock is ahead of the gateway's time."""
     row = owned.row
     return StoredView(
-        **row_view(row, behind),
+        **row_view(view, row, behind),
         state=row.state,
         detached=row.detached + behind if row.detached else 0.0,
         node=owned.node,

@@ -176,7 +176,7 @@ def _explain(
         state=session.state.value,
         user=session.user,
         properties=dict(row.properties),
-        app=row.app,
+        app=view.backends.app_of(row.app),
         instance=row.instance,
         durability=row.durability,
         epoch=row.epoch,

@@ -112,10 +112,9 @@ async def view_sessions(view: GatewayView, sessions: Sequence[Member]) -> list[S
     for one in sessions:
         session = view.manager.find(one.sid)
         if isinstance(session, Session):
-            views.append(_loaded_view(session, behind, _expires(view, session, behind)))
+            views.append(_loaded_view(view, session, behind))
         elif session is not None and session.sid in stored:
-            expires = _expires(view, session, behind)
-            views.append(_dormant_view(session, stored[session.sid], behind, expires))
+            views.append(_dormant_view(view, session, stored[session.sid], behind))
     return views
 
 
@@ -124,15 +123,15 @@ def _expires(view: GatewayView, session: Member, behind: float) -> float:
     return at + behind if at != math.inf else 0.0
 
 
-def _loaded_view(session: Session, behind: float, expires: float) -> SessionView:
+def _loaded_view(view: GatewayView, session: Session, behind: float) -> SessionView:
     """A session; `behind` is by how much the wall clock is ahead of the gateway's time."""
     row, consumer, out, inbox = session.row, session.consumer, session.out, session.inbox
     backend = session.backend
     return SessionView(
-        **row_view(row, behind),
+        **row_view(view, row, behind),
         state=session.state.value,
         detached=row.detached + behind if row.detached else 0.0,
-        expires=expires,
+        expires=_expires(view, session, behind),
         connection=consumer.connection.id if isinstance(consumer, Attachment) else 0,
         outputs=out.top,
         window_messages=len(out.entries),
@@ -145,17 +144,17 @@ def _loaded_view(session: Session, behind: float, expires: float) -> SessionView
 
 
 def _dormant_view(
-    dormant: DormantSession, stored: StoredSession, behind: float, expires: float
+    view: GatewayView, dormant: DormantSession, stored: StoredSession, behind: float
 ) -> SessionView:
     """A session that is not loaded: its logs are as they are stored."""
     logs = fold(stored.records) if stored.records else None
     outs: Sequence[Any] = logs.outs if logs is not None else ()
     ins = logs.ins if logs is not None else ()
     return SessionView(
-        **row_view(stored.row, behind),
+        **row_view(view, stored.row, behind),
         state=dormant.state.value,
         detached=dormant.detached + behind,
-        expires=expires,
+        expires=_expires(view, dormant, behind),
         connection=0,
         outputs=logs.top if logs is not None else 0,
         window_messages=len(outs),
@@ -167,12 +166,12 @@ def _dormant_view(
     )
 
 
-def row_view(row: Row, behind: float) -> dict[str, Any]:
+def row_view(view: GatewayView, row: Row, behind: float) -> dict[str, Any]:
     return {
         "sid": row.sid,
         "user": row.user,
         "profile": row.profile,
-        "app": row.app,
+        "app": view.backends.app_of(row.app),
         "protocol": row.protocol,
         "address": row.address,
         "client": row.capabilities.client,
@@ -216,12 +215,12 @@ def _state_of(session: Listed) -> str:
     return session.state if isinstance(session, Row) else session.state.value
 
 
-_SESSION_KEYS: Mapping[str, Callable[[Listed], str]] = {
-    "state": _state_of,
-    "user": lambda session: session.user,
-    "app": lambda session: _about(session).app,
-    "protocol": lambda session: _about(session).protocol,
-    "address": lambda session: _about(session).address.rpartition(":")[0],
+_SESSION_KEYS: Mapping[str, Callable[[GatewayView, Listed], str]] = {
+    "state": lambda _, session: _state_of(session),
+    "user": lambda _, session: session.user,
+    "app": lambda view, session: view.backends.app_of(_about(session).app),
+    "protocol": lambda _, session: _about(session).protocol,
+    "address": lambda _, session: _about(session).address.rpartition(":")[0],
 }
 _STATES = [state.value for state in SessionState]
 _ID_DIGITS_MAX = 18
@@ -233,10 +232,11 @@ _CONNECTION_KEYS: Mapping[str, Callable[[Connection], str]] = {
 }
 
 
-def _session_fits(session: Listed, search: str) -> bool:
+def _session_fits(view: GatewayView, session: Listed, search: str) -> bool:
     """Whether the search is the beginning of its id, or in what is known of its client."""
     about = _about(session)
-    texts = (session.user, about.app, about.protocol, about.address)
+    app = view.backends.app_of(about.app)
+    texts = (session.user, app, about.protocol, about.address)
     return session.sid.startswith(search) or any(search in text.lower() for text in texts)
 
 
@@ -247,6 +247,7 @@ def _connection_fits(one: Connection, search: str) -> bool:
 class Wanted(Struct, frozen=True):
     """Which sessions are asked for."""
 
+    view: GatewayView
     values: Mapping[str, str]
     """What they must have, by the key of the query."""
     search: str
@@ -256,24 +257,25 @@ class Wanted(Struct, frozen=True):
 
     def fits(self, session: Listed) -> bool:
         """Whether it is asked for, wherever in the order it stands."""
-        if any(_SESSION_KEYS[key](session) != value for key, value in self.values.items()):
+        view = self.view
+        if any(_SESSION_KEYS[key](view, session) != value for key, value in self.values.items()):
             return False
-        return not self.search or _session_fits(session, self.search)
+        return not self.search or _session_fits(view, session, self.search)
 
 
-def read_wanted(query: Mapping[str, str], limits: AdminLimits) -> Wanted:
+def read_wanted(view: GatewayView, query: Mapping[str, str], limits: AdminLimits) -> Wanted:
     """Raises `BadQueryError`."""
     values, count, after = _read(query, _SESSION_KEYS, limits)
     state = values.get("state", SessionState.ACTIVE.value)
     if state not in _STATES:
         raise BadQueryError(f"state: expected one of {', '.join(_STATES)}; found {state!r}")
-    return Wanted(values, query.get("search", "").lower(), after, count)
+    return Wanted(view, values, query.get("search", "").lower(), after, count)
 
 
 async def list_sessions(view: GatewayView, query: Mapping[str, str], limits: AdminLimits) -> Page:
     """Sessions that fit, in the order of their birth. Raises `BadQueryError` and `StoreError`."""
     manager = view.manager
-    wanted = read_wanted(query, limits)
+    wanted = read_wanted(view, query, limits)
     matching = (one for one in manager.all() if wanted.fits(one))
     found = _page(matching, _sid, wanted.after, wanted.count)
     page, more = found[: wanted.count], len(found) > wanted.count

@@ -268,9 +268,8 @@ def _enter_new(conversation: Conversation, attempt: int, *, replaced: bool = Fal
     session.open(attachment, numbered=conversation.adapter.numbered)
     session.row.attempt = attempt
     _introduce(conversation, attachment)
-    context.manager.life.tell(
-        Life.OPENED, session, app=session.row.app, listener=str(conversation.connection.listener)
-    )
+    at = str(conversation.connection.listener)
+    context.manager.life.tell(Life.OPENED, session, app=listener.backend.app, listener=at)
     token, code = _issue(conversation, Claim(session, None))
     return _welcome(conversation, attachment, (token, code), replaced=replaced)
 
