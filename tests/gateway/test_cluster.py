@@ -148,6 +148,27 @@ async def test_a_client_that_has_come_back_here_is_not_disconnected_for_an_earli
         assert await place.run("SELECT * FROM holdfast.move_request") == []
 
 
+async def test_a_client_that_has_come_here_is_not_disconnected_for_an_earlier_offer(
+    place: Place,
+) -> None:
+    """A gateway that has gone had offered the session to another one, which wants it still."""
+    async with serving(place.config(node="a")) as first, serving(place.config(node="b")) as second:
+        hello = await said_one(first)
+        neighbours = second._store.neighbours
+        assert neighbours is not None
+        sid = next(iter(first.manager.sessions))
+        async with v1(first, **hello) as client:
+            await client.expect("resumed")
+            await neighbours.ask({sid: 0})
+            asked = "SELECT * FROM holdfast.move_request WHERE NOT refused"
+            async with asyncio.timeout(SECONDS):
+                while await place.run(asked):
+                    pass
+            await client.say("cmd", c=2, d="two")
+            await client.texts("two")
+        assert first.manager.counts.moved_out == 0
+
+
 async def test_a_session_that_cannot_move_keeps_its_token(place: Place) -> None:
     """Its connection to a server is one gateway's: the client is told to come again."""
     first_config, second_config = (place.config(node=node) for node in "ab")
@@ -333,7 +354,7 @@ async def test_a_session_that_its_gateway_does_not_know_is_given_nevertheless(pl
         hello = await said_one(first)
         neighbours = second._store.neighbours
         assert neighbours is not None
-        await neighbours.ask({split_token(hello["token"])[0]: 0})  # type: ignore[index]
+        await neighbours.ask({split_token(hello["token"])[0]: 1})  # type: ignore[index]
         await eventually(lambda: first.manager.counts.moved_out == 1)
         assert second.manager.total == 0
         await goes_on(first, hello)

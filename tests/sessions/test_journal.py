@@ -23,7 +23,12 @@ from holdfast.sessions.outbox import OutputEntry, shared
 from holdfast.sessions.records import Batch, Record, Recovered
 from holdfast.sessions.session import Session
 from holdfast.sessions.states import Durability, SessionInput
-from holdfast.sessions.stores.base import StoreFullError, StoreMissingError
+from holdfast.sessions.stores.base import (
+    StoreError,
+    StoreFencedError,
+    StoreFullError,
+    StoreMissingError,
+)
 from holdfast.sessions.stores.memory import MemoryStore
 from holdfast.sessions.waiters import StoreUnavailableError
 
@@ -382,6 +387,32 @@ async def test_a_store_that_refuses_to_the_end_leaves_the_journal_unsettled(
     async with setting.running():
         setting.session()
     assert not setting.journal.idle
+
+
+@pytest.mark.parametrize("error", [StoreFencedError("fenced"), StoreFullError("full"), None])
+async def test_nobody_waits_for_a_journal_that_has_ended(
+    setting: Setting, error: StoreError | None
+) -> None:
+    told: list[StoreUnavailableError | None] = []
+    waits = asyncio.Event()
+
+    async def commit(batch: Batch) -> int:
+        if not waits.is_set():  # who comes during the last commit waits for the next one
+            setting.journal.when_settled(told.append)
+            waits.set()
+            await asyncio.sleep(0)
+        if error is not None:
+            raise error
+        return 0
+
+    setting.store.commit = commit  # type: ignore[method-assign]
+    setting.journal.on_fenced = lambda error: None
+    async with setting.running(), asyncio.timeout(5):
+        setting.session()
+        await waits.wait()
+    assert [one is None for one in told] == [error is None]
+    with pytest.raises(StoreUnavailableError):
+        await setting.journal.settled()
 
 
 # --- the end of a session

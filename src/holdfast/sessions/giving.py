@@ -106,13 +106,15 @@ class Giving:
         await manager.loader.load(wanted, self._clock())
         self.on_strange(sid for sid in wanted if not (manager.find(sid) or self.leaves(sid)))
         sessions = [manager.sessions[sid] for sid in wanted if sid in manager.sessions]
-        kept = [one.sid for one in sessions if not self.can_leave(one) or _is_late(one, wanted)]
+        kept = [
+            one.sid for one in sessions if not self.can_leave(one) or self._is_late(one, wanted)
+        ]
         if kept:
             await self._neighbours.refuse(kept)
-        able = [one for one in sessions if self._may_move(one) and not _is_late(one, wanted)]
+        able = [one for one in sessions if self._may_move(one) and not self._is_late(one, wanted)]
         for backend, share in self._by_backend(able).items():
             await backend.prepare(share)
-        going = [one for one in able if self._is_here(one) and not _is_late(one, wanted)]
+        going = [one for one in able if self._is_here(one) and not self._is_late(one, wanted)]
         self.moving = len(going)
         try:
             given = await self._give(going, run) if going else 0
@@ -138,6 +140,17 @@ class Giving:
     def _is_here(self, session: Session) -> bool:
         """Whether it can still be given: it may have ended or changed meanwhile."""
         return self._manager.sessions.get(session.sid) is session and self._may_move(session)
+
+    def _is_late(self, session: Session, wanted: Mapping[str, int]) -> bool:
+        """Whether the other node wants the session for a reason that is past. Its client would
+        lose the connection that it has.
+
+        The client may have come here since the other node has looked it up: that client, or its
+        node, may have gone. Without a client, a node wants what it was offered: if this one has
+        not offered the session, a node that had it before has, and its client has come here since.
+        """
+        looked_up, now = wanted[session.sid], session.row.gen
+        return looked_up < now if looked_up else now > 0 and session.sid not in self.offered
 
     def _by_backend(self, sessions: Iterable[Session]) -> dict[Moving, list[Session]]:
         shares: dict[Moving, list[Session]] = {}
@@ -203,9 +216,3 @@ class Giving:
             self._manager.take_back(session)
             self._journal.compaction.journaled(session)
             session.stored_again()
-
-
-def _is_late(session: Session, wanted: Mapping[str, int]) -> bool:
-    """Whether its client has come here since the other node has looked it up: that client, or its
-    node, may have gone. It would lose the connection that it has."""
-    return 0 < wanted[session.sid] < session.row.gen

@@ -346,8 +346,14 @@ class Journal:
         """Commit to `store` until `stop`, and then once more.
 
         Only the end of the process may cancel it: the outcome of a commit in flight would be
-        unknown. It ends by itself after `on_fenced`.
+        unknown. It ends by itself after `on_fenced`. Then nothing more is stored: whoever waits
+        for that, or would, gets `StoreUnavailableError`.
         """
+        await self._commit_all(store)
+        self.broken = self.broken or StoreError("the gateway has stopped")
+        self._waiters.tell(self._waiters.take(), StoreUnavailableError(str(self.broken)))
+
+    async def _commit_all(self, store: Store) -> None:
         while await self._due(store):
             commit = self.collect()
             began = monotonic()  # a loop tells the time in milliseconds
