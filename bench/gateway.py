@@ -47,12 +47,7 @@ def gateway(mode: str, folder: Path, store: str = "") -> Iterator[tuple[int, Pop
         [limits.connection]
         connections_per_address_max = 20000
         [limits.session]
-        commands_per_second_max = 1e9
-        command_burst_max = 1000000000
-        input_bytes_per_second_max = 1e12
-        input_burst_bytes_max = 1000000000000
-        input_bytes_per_network_per_second_max = 1e12
-        input_burst_bytes_per_network_max = 1000000000000
+        {harness.NO_RATES}
     """)
     serve = [*HOLDFAST, "serve", str(config), "--log-level", "error"]
     with harness.running(serve, port=port) as process:

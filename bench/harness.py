@@ -28,6 +28,15 @@ BUILD = HERE / ".build"
 PYTHON = sys.executable
 HOLDFAST = [PYTHON, "-m", "holdfast"]
 _START_SECONDS_MAX = 20.0
+NO_RATES = """
+commands_per_second_max = 1e9
+command_burst_max = 1000000000
+input_bytes_per_second_max = 1e12
+input_burst_bytes_max = 1000000000000
+input_bytes_per_network_per_second_max = 1e12
+input_burst_bytes_per_network_max = 1000000000000
+"""
+"""Limits of `[limits.session]` for clients that say as much as they can."""
 
 Row = dict[str, Any]
 

@@ -60,12 +60,7 @@ def _configuration(port: int, *, mccp: bool) -> str:
         bytes_per_second_max = 1e12
         bytes_burst_max = 1000000000000
         [limits.session]
-        commands_per_second_max = 1e9
-        command_burst_max = 1000000000
-        input_bytes_per_second_max = 1e12
-        input_burst_bytes_max = 1000000000000
-        input_bytes_per_network_per_second_max = 1e12
-        input_burst_bytes_per_network_max = 1000000000000
+        {harness.NO_RATES}
     """
 
 

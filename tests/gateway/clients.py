@@ -264,29 +264,16 @@ def person(
     )
 
 
-class V1:
-    """A client of `holdfast.v1`, in JSON, that does nothing by itself."""
+class Hearing:
+    """What a client of `holdfast.v1` hears, in JSON."""
 
-    def __init__(self, ws: ClientConnection) -> None:
-        self.ws = ws
+    def __init__(self) -> None:
         self.got: list[dict[str, Any]] = []
         """Messages that came and were not asked for."""
 
-    async def say(self, t: str, **fields: Any) -> None:
-        """Send a message."""
-        await self.ws.send(json.dumps({"t": t, **fields}))
-
-    def say_at_once(self, messages: Iterable[dict[str, Any]]) -> None:
-        """Send messages in one write."""
-        for message in messages:
-            self.ws.protocol.send_text(json.dumps(message).encode())
-        self.ws.transport.write(b"".join(self.ws.protocol.data_to_send()))
-
     async def hear(self) -> dict[str, Any]:
         """The next message."""
-        async with asyncio.timeout(SECONDS):
-            message: dict[str, Any] = json.loads(await self.ws.recv())
-        return message
+        raise NotImplementedError
 
     async def expect(self, t: str) -> dict[str, Any]:
         """The next message of this type; those before it are kept in `got`."""
@@ -303,6 +290,30 @@ class V1:
             message = await self.expect("text")
             found.append((message["n"], message["d"]))
         return found
+
+
+class V1(Hearing):
+    """A client of `holdfast.v1` that does nothing by itself."""
+
+    def __init__(self, ws: ClientConnection) -> None:
+        super().__init__()
+        self.ws = ws
+
+    async def say(self, t: str, **fields: Any) -> None:
+        """Send a message."""
+        await self.ws.send(json.dumps({"t": t, **fields}))
+
+    def say_at_once(self, messages: Iterable[dict[str, Any]]) -> None:
+        """Send messages in one write."""
+        for message in messages:
+            self.ws.protocol.send_text(json.dumps(message).encode())
+        self.ws.transport.write(b"".join(self.ws.protocol.data_to_send()))
+
+    async def hear(self) -> dict[str, Any]:
+        """The next message."""
+        async with asyncio.timeout(SECONDS):
+            message: dict[str, Any] = json.loads(await self.ws.recv())
+        return message
 
     async def closed(self) -> tuple[int, str]:
         """Wait for the end; its code and reason. What comes before it is kept in `got`."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from tests.gateway.clients import break_off
+from tests.gateway.clients import Hearing, break_off
 from tests.gateway.running import SECONDS, port
 
 from holdfast.gateway.gateway import Gateway
@@ -63,19 +63,18 @@ class Requests:
         return answer
 
 
-class Streamed(Requests):
+class Streamed(Requests, Hearing):
     """A client with a stream."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        super().__init__(reader, writer)
+        Requests.__init__(self, reader, writer)
+        Hearing.__init__(self)
         self.name = b""
         """The name of its stream."""
         self.head = Answer(0, {})
         self.last_id = ""
         """The id of the newest event."""
         self.comments: list[str] = []
-        self.got: list[dict[str, Any]] = []
-        """Messages that came and were not asked for."""
 
     async def begin(self) -> None:
         """Read the head, and the name of the stream."""
@@ -111,22 +110,6 @@ class Streamed(Requests):
         assert kind == "message"
         message: dict[str, Any] = json.loads(data)
         return message
-
-    async def expect(self, t: str) -> dict[str, Any]:
-        """The next message of this type; those before it are kept in `got`."""
-        while True:
-            message = await self.hear()
-            if message["t"] == t:
-                return message
-            self.got.append(message)
-
-    async def texts(self, upto: str) -> list[tuple[int, str]]:
-        """Numbers and texts of the outputs that come, up to the one that is `upto`."""
-        found: list[tuple[int, str]] = []
-        while not found or found[-1][1] != upto:
-            message = await self.expect("text")
-            found.append((message["n"], message["d"]))
-        return found
 
     async def commented(self, count: int = 1) -> None:
         """Wait until so many comments have come, and no event."""

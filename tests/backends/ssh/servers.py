@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from msgspec import Struct
 from tests.gateway.running import SECONDS
 from tests.ports import free_port
 from tests.programs import look_everywhere, need
+
+from holdfast.backends.ssh.tunnel import SocketTunnel
 
 PASSWORD: Final = "c0rrect horse"
 _ROUNDS: Final = 16
@@ -198,3 +201,21 @@ async def scripted(
     finally:
         server.close()
         await server.wait_closed()
+
+
+async def logged_in(port: int, cipher: str, **options: Any) -> asyncssh.SSHClientConnection:
+    """A connection to such a server on a socket as the gateway has it; `options` are asyncssh's."""
+    sock = socket.create_connection(("127.0.0.1", port))
+    sock.setblocking(False)
+    return await asyncssh.connect(
+        tunnel=SocketTunnel(sock),
+        username="ann",
+        password=PASSWORD,
+        known_hosts=None,
+        config=None,
+        client_keys=None,
+        agent_path=None,
+        encryption_algs=[cipher],
+        compression_algs=None,
+        **options,
+    )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,14 +15,13 @@ from typing import Any
 import asyncssh
 import pytest
 from msgspec import Struct
-from tests.backends.ssh.servers import PASSWORD, scripted
+from tests.backends.ssh.servers import logged_in, scripted
 from tests.gateway.running import SECONDS, eventually
 
 from holdfast.backends.ssh import algorithms as algorithms  # which registers AES-GCM
 from holdfast.backends.ssh import channel_data
 from holdfast.backends.ssh.channel_data import DATA, DataReceiver, DataSender
 from holdfast.backends.ssh.gcm import AesGcm
-from holdfast.backends.ssh.tunnel import SocketTunnel
 from holdfast.core.limits import KIB
 
 GCM = "aes128-gcm@openssh.com"
@@ -76,29 +74,18 @@ async def opened(folder: Path, cipher: str = GCM, **options: Any) -> AsyncIterat
             heard.extend(data)
         process.exit(0)
 
-    async with scripted(folder, hears, window=WINDOW_BYTES) as server:
-        sock = socket.create_connection(("127.0.0.1", server.port))
-        sock.setblocking(False)
-        async with asyncssh.connect(
-            tunnel=SocketTunnel(sock),
-            username="ann",
-            password=PASSWORD,
-            known_hosts=None,
-            config=None,
-            client_keys=None,
-            agent_path=None,
-            encryption_algs=[cipher],
-            compression_algs=None,
-            **options,
-        ) as connection:
-            channel, _ = await connection.create_session(
-                asyncssh.SSHClientSession, encoding=None, term_type="xterm"
-            )
-            async with asyncio.timeout(SECONDS):
-                other = await ends.get()
-            sender = DataSender(connection, channel)
-            yield End(connection, channel, sender, other, heard, reads)
-            channel.write_eof()
+    async with (
+        scripted(folder, hears, window=WINDOW_BYTES) as server,
+        await logged_in(server.port, cipher, **options) as connection,
+    ):
+        channel, _ = await connection.create_session(
+            asyncssh.SSHClientSession, encoding=None, term_type="xterm"
+        )
+        async with asyncio.timeout(SECONDS):
+            other = await ends.get()
+        sender = DataSender(connection, channel)
+        yield End(connection, channel, sender, other, heard, reads)
+        channel.write_eof()
 
 
 async def test_keys_go_past_asyncssh(tmp_path: Path) -> None:
@@ -224,19 +211,7 @@ async def test_a_server_that_ignores_the_window(tmp_path: Path) -> None:
         await process.wait_closed()
 
     async with scripted(tmp_path, floods) as server:
-        sock = socket.create_connection(("127.0.0.1", server.port))
-        sock.setblocking(False)
-        connection = await asyncssh.connect(
-            tunnel=SocketTunnel(sock),
-            username="ann",
-            password=PASSWORD,
-            known_hosts=None,
-            config=None,
-            client_keys=None,
-            agent_path=None,
-            encryption_algs=[GCM],
-            compression_algs=None,
-        )
+        connection = await logged_in(server.port, GCM)
         channel, heard = await connection.create_session(
             Heard, encoding=None, window=WINDOW_BYTES, max_pktsize=32 * KIB
         )

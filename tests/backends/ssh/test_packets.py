@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncssh
 import pytest
-from tests.backends.ssh.servers import PASSWORD, scripted
+from tests.backends.ssh.servers import logged_in, scripted
 from tests.gateway.running import SECONDS, eventually
 
 from holdfast.backends.ssh import algorithms as algorithms  # which registers AES-GCM
@@ -189,30 +189,20 @@ async def opened(
         await process.stdout.drain()
         process.exit(0)
 
-    async with scripted(folder, puts_out, **options) as server:
-        sock = socket.create_connection(("127.0.0.1", server.port))
-        sock.setblocking(False)
-        async with asyncssh.connect(
-            tunnel=SocketTunnel(sock),
-            username="ann",
-            password=PASSWORD,
-            known_hosts=None,
-            config=None,
-            client_keys=None,
-            agent_path=None,
-            encryption_algs=[cipher],
-            compression_algs=None,
-        ) as connection:
-            _, session = await connection.create_session(
-                Session, encoding=None, window=256 * KIB, max_pktsize=PACKET_BYTES_MAX
-            )
-            assert isinstance(session, Session)
-            await session.ends()
-            yield session
-            if session.error is None:
-                (other,) = ends
-                # Each has counted the packets as the other one has.
-                await eventually(lambda: connection._recv_seq == other._send_seq)
+    async with (
+        scripted(folder, puts_out, **options) as server,
+        await logged_in(server.port, cipher) as connection,
+    ):
+        _, session = await connection.create_session(
+            Session, encoding=None, window=256 * KIB, max_pktsize=PACKET_BYTES_MAX
+        )
+        assert isinstance(session, Session)
+        await session.ends()
+        yield session
+        if session.error is None:
+            (other,) = ends
+            # Each has counted the packets as the other one has.
+            await eventually(lambda: connection._recv_seq == other._send_seq)
 
 
 def in_bytes(reader: Reader, data: bytes) -> Iterator[bytes]:
