@@ -202,3 +202,16 @@ HONEST = [
 def test_the_code_as_it_is_keeps_the_rules(setup: ClusterSetup, weights: dict[str, int]) -> None:
     for seed in range(HONEST_RUNS):
         run(seed, setup, weights)
+
+
+FOUND = [  # what runs have found once, with the seed
+    (DURABLE, MOVES, 30032),  # who had adopted sessions died before applications were told
+    (DURABLE, MOVES, 30022),
+]
+
+
+@pytest.mark.parametrize(("setup", "weights", "seed"), FOUND)
+def test_a_run_that_has_found_a_fault(
+    setup: ClusterSetup, weights: dict[str, int], seed: int
+) -> None:
+    run(seed, setup, weights)

@@ -314,6 +314,10 @@ class Recovered(Struct):
     """What could not be read. It is set aside already."""
 
 
+ENDED_RUNS_MAX: Final = 100
+"""Runs that have ended, of which applications are told that link later."""
+
+
 class EndedRun(Struct, frozen=True):
     """A run of a gateway that has ended, whose sessions another one has adopted."""
 

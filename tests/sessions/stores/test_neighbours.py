@@ -25,7 +25,7 @@ from tests.simulation.postgresql.client import SIMULATED, simulate
 
 from holdfast.sessions.records import Batch, Stored
 from holdfast.sessions.stores.base import StoreError, StoreFencedError, Whereabouts
-from holdfast.sessions.stores.postgres import content
+from holdfast.sessions.stores.postgres import content, runs
 from holdfast.sessions.stores.postgres.connection import Transaction
 from holdfast.sessions.stores.postgres.store import PostgresStore
 
@@ -171,7 +171,7 @@ async def test_a_run_that_hangs_in_a_transaction_is_fenced(database: Database) -
 
     with pytest.raises(StoreError, match="closed"):
         await hang()
-    assert [each["fenced"] for each in await database.run(FENCED)] == [False]
+    assert [each["fenced"] for each in await database.run(FENCED)] == [True, False]
 
 
 async def test_a_run_that_hangs_while_it_takes_sessions_leaves_them_to_another(
@@ -250,8 +250,39 @@ async def test_what_was_heard_goes_with_the_sessions(either: Database) -> None:
     await third.close(clean=True)
     stored = await either.store("c").open()
     assert stored.accepted == {}  # instances number their outputs for each node
-    heard = [(ended.node, ended.heard) for ended in stored.ended if ended.heard]
-    assert heard == [("b", {"app/x": 3})]
+    heard = [(ended.node, ended.heard) for ended in stored.ended]
+    assert heard == [("a", {"app/x": 7}), ("b", {"app/x": 3}), ("b", {"app/x": 3})]
+
+
+async def test_what_was_heard_is_told_again_by_who_adopts_the_adopter(either: Database) -> None:
+    first, second = await either.opened("a"), await either.opened("b")
+    await first.commit(Batch(1, rows=[row("s1")], accepted={"app/x": 7}))
+    await first.close(clean=True)
+    await adopted(second)
+    await recover_all(second)
+    await second.close(clean=False)  # before it has told anybody
+    third = await either.opened("c")
+    fourth = either.store("a")
+    assert (await fourth.open()).accepted == {}, "instances may have begun to number anew"
+    await third.close(clean=False)
+    heard = {ended.node: ended.heard for ended in (await adopted(fourth)).ended}
+    assert heard == {"a": {"app/x": 7}, "b": {}, "c": {}}
+
+
+async def test_what_was_heard_is_kept_of_the_newest_runs(
+    either: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "ENDED_RUNS_MAX", 2)
+    last = await either.opened("last")
+    for name in "abc":
+        store = await either.opened(name)
+        await store.commit(Batch(1, accepted={"app/x": ord(name)}))
+        await store.close(clean=True)
+        await adopted(last)
+        await recover_all(last)
+    await last.close(clean=True)
+    heard = {ended.node: ended.heard for ended in (await either.store("d").open()).ended}
+    assert heard == {"b": {"app/x": 98}, "c": {"app/x": 99}, "last": {}}
 
 
 async def test_a_session_is_asked_for_and_given(database: Database) -> None:

@@ -443,15 +443,23 @@ async def test_a_run_adopts_what_a_dead_adopter_had_begun(database: Database) ->
     await recover_all(third)
     assert await texts(third, "s1") == ["1 s1", "2 s1"]
     assert await database.run("SELECT 1 FROM holdfast.journal") == []
-    assert len(await database.run("SELECT 1 FROM holdfast.node")) == 1
 
 
-async def test_runs_that_have_left_nothing_are_forgotten(database: Database) -> None:
-    for _ in range(3):
+async def test_old_runs_are_forgotten_with_what_they_have_heard(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "ENDED_RUNS_MAX", 2)
+    for number in range(4):
         store = await database.opened()
+        await store.commit(Batch(1, accepted={"app/x": number}))
+        await store.close(clean=True)
+        store = await database.opened()
+        await recover_all(store)
         await store.close(clean=True)
     await database.opened()
-    assert len(await database.run("SELECT 1 FROM holdfast.node")) == 1
+    assert len(await database.run("SELECT 1 FROM holdfast.node")) == 3
+    heard = await database.run("SELECT number FROM holdfast.heard")
+    assert [each["number"] for each in heard] == [3, 3, 3]
 
 
 async def test_two_that_start_at_once_make_the_tables_once(database: Database) -> None:

@@ -105,7 +105,12 @@ def adoptable(tx: Transaction) -> list[Row]:
         return node["fenced"] and _fenced(tx, node["adopter"])
 
     return [
-        row(inc=key, name=node["name"], clean=node["clean"] or node["adopter"] is not None)
+        row(
+            inc=key,
+            name=node["name"],
+            clean=node["clean"] or node["adopter"] is not None,
+            new=node["adopter"] is None,
+        )
         for key, node in tx.select("node", left, skip_locked=True)
     ]
 
@@ -144,9 +149,11 @@ def hear(tx: Transaction, inc: int, incs: Collection[int]) -> list[Row]:
 
 
 def heard(tx: Transaction, incs: Collection[int]) -> list[Row]:
-    found = tx.select("heard", lambda key, _: key[0] in incs)
-    _delete(tx, "heard", found)
-    return [row(inc=key[0], instance=key[1], number=one["number"]) for key, one in found]
+    return [
+        row(inc=key[0], instance=key[1], number=one["number"])
+        for key, one in tx.all("heard")
+        if key[0] in incs
+    ]
 
 
 def heard_of(tx: Transaction, inc: int) -> list[Row]:
@@ -155,11 +162,24 @@ def heard_of(tx: Transaction, inc: int) -> list[Row]:
     ]
 
 
-def forget_empty(tx: Transaction, incs: Collection[int]) -> list[Row]:
-    full = {key[0] for key, _ in tx.all("journal")}
-    found = tx.select("node", lambda key, _: key in incs and key not in full)
-    _delete(tx, "node", found)
-    return [row(inc=key) for key, _ in found]
+def with_journal(tx: Transaction, incs: Collection[int]) -> list[Row]:
+    full = _with_journal(tx)
+    return [row(inc=key) for key, _ in tx.all("node") if key in incs and key in full]
+
+
+def _with_journal(tx: Transaction) -> set[int]:
+    return {key[0] for key, _ in tx.all("journal")}
+
+
+def forget_old(tx: Transaction, inc: int, kept: int) -> list[Row]:
+    ended = [key for key, node in tx.all("node") if node["adopter"] == inc]
+    old = set(ended[: max(0, len(ended) - kept)]) - _with_journal(tx)
+    return _delete(tx, "node", tx.select("node", lambda key, _: key in old))
+
+
+def forget_heard(tx: Transaction) -> list[Row]:
+    known = {key for key, _ in tx.all("node")}
+    return _delete(tx, "heard", tx.select("heard", lambda key, _: key[0] not in known))
 
 
 # --- content
@@ -249,8 +269,8 @@ def drop_common(tx: Transaction) -> list[Row]:
     return _delete(tx, "common", tx.select("common", lambda key, _: key not in used))
 
 
-def forget(tx: Transaction, incs: Collection[int]) -> list[Row]:
-    return _delete(tx, "node", tx.select("node", lambda key, _: key in incs))
+def forget(tx: Transaction, inc: int) -> list[Row]:
+    return _delete(tx, "node", tx.select("node", lambda *_: True, keys=[inc]))
 
 
 # --- neighbours
@@ -476,7 +496,9 @@ STATEMENTS: Final[dict[str, Statement]] = {
     runs._HEAR: hear,
     runs._HEARD: heard,
     runs._HEARD_OF: heard_of,
-    runs._FORGET_EMPTY: forget_empty,
+    runs._WITH_JOURNAL: with_journal,
+    runs._FORGET_OLD: forget_old,
+    runs._FORGET_HEARD: forget_heard,
     content._MINE: mine,
     content._JOURNAL: journal,
     content._PIECES: pieces,
@@ -488,7 +510,6 @@ STATEMENTS: Final[dict[str, Statement]] = {
     content._COMMON: common,
     content._DROP_SLICE: drop_slice,
     content._DROP_COMMON: drop_common,
-    content.FORGET: forget,
     neighbours._NODES: nodes,
     neighbours._ROWS: rows_of,
     neighbours._OF_CODE: of_code,
@@ -510,6 +531,7 @@ STATEMENTS: Final[dict[str, Statement]] = {
     store._NEWEST: newest,
     store._CLOSE: close,
     store._CLAIM: claim,
+    store._FORGET: forget,
     COMMIT: commit,
 }
 """By their text."""

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from holdfast.backends.base import Moves
 from holdfast.backends.link.assignment import Assignment
 from holdfast.backends.link.instance import Instance
 from holdfast.backends.link.trials import Trials
 from holdfast.sessions.port import SessionPort
-from holdfast.sessions.records import EndedRun
+from holdfast.sessions.records import ENDED_RUNS_MAX, EndedRun
 from holdfast.sessions.session import Session
-
-_ENDED_MAX: Final = 100
-"""Other nodes that have ended, of which instances are told that link later."""
 
 
 class LinkMoves(Moves):
@@ -35,7 +31,7 @@ class LinkMoves(Moves):
         self._assignment = assignment
         self._flush_later = flush_later
         self._trials = trials
-        self._ended: deque[EndedRun] = deque(maxlen=_ENDED_MAX)
+        self._ended: deque[EndedRun] = deque(maxlen=ENDED_RUNS_MAX)
 
     def inherited(self, ended: EndedRun) -> None:
         """The sessions of a node that has ended are here: tell what it had stored, before they are

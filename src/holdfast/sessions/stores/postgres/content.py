@@ -66,7 +66,6 @@ _DROP_COMMON: Final = """
     DELETE FROM holdfast.common c WHERE NOT EXISTS (
         SELECT 1 FROM holdfast.snapshot n WHERE n.common = c.number AND n.common > 0)
 """
-FORGET: Final = "DELETE FROM holdfast.node WHERE inc = ANY($1)"
 
 
 class Content:
@@ -201,13 +200,11 @@ class Content:
         await work.fetch(COMMIT, *values_of(self.inc, None, batch))
 
     async def _drop_slice(self, work: Transaction) -> None:
-        """Drop a part of earlier runs' journals, and with the last one these runs."""
+        """Drop a part of earlier runs' journals."""
         tail = self._tails.first
         runs = self._runs.get(tail, [])
         await work.fetch(_DROP_SLICE, runs, tail.slice)
         await work.fetch(_DROP_COMMON)
-        if tail.left <= 1:
-            await work.fetch(FORGET, runs)
 
     async def _excerpts(self, work: Transaction, sids: Sequence[str]) -> Excerpts:
         """What the tails have of these sessions."""

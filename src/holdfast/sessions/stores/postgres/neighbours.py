@@ -16,7 +16,7 @@ from holdfast.sessions.stores.base import Node, Others, OwnedRow, Owner, Whereab
 from holdfast.sessions.stores.postgres.connection import Connection, Transaction
 from holdfast.sessions.stores.postgres.content import Content
 from holdfast.sessions.stores.postgres.process import Process
-from holdfast.sessions.stores.postgres.runs import ANNOUNCE, Watch, adopt, forget_heard
+from holdfast.sessions.stores.postgres.runs import ANNOUNCE, Watch, adopt, ended_runs
 from holdfast.sessions.stores.reading import read_rows
 
 _NODES: Final = """
@@ -159,7 +159,7 @@ class PostgresNeighbours:
             if not adopted.runs and not heads.heads and not heads.set_aside:
                 return None
             stored = await content.stored(work, adopted, heads)
-            stored.ended = await forget_heard(work, adopted.runs)
+            stored.ended = await ended_runs(work, content.inc, adopted)
             await content.lock(work)  # at last: commits and signs of life wait for it
         content.keep(adopted)
         return stored

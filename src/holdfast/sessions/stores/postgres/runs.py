@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec import Struct, field
@@ -17,7 +16,7 @@ from msgspec import Struct, field
 from holdfast.core.clock import Clock
 from holdfast.core.limits import StoreLimits
 from holdfast.net.loggers import LazyLogger
-from holdfast.sessions.records import EndedRun
+from holdfast.sessions.records import ENDED_RUNS_MAX, EndedRun
 from holdfast.sessions.stores.base import OtherRun, Others, StoreBusyError
 from holdfast.sessions.stores.postgres.connection import Connection, Transaction
 from holdfast.sessions.stores.postgres.process import Process
@@ -59,7 +58,8 @@ _FENCE: Final = """
 _GAP_SHARE: Final = 0.5
 """Of the lease: a longer time without a look counts for nothing."""
 _ADOPTABLE: Final = """
-    SELECT n.inc, n.name, n.clean OR n.adopter IS NOT NULL AS clean FROM holdfast.node n
+    SELECT n.inc, n.name, n.clean OR n.adopter IS NOT NULL AS clean, n.adopter IS NULL AS new
+    FROM holdfast.node n
     WHERE n.fenced AND NOT EXISTS (
         SELECT 1 FROM holdfast.node a WHERE a.inc = n.adopter AND NOT a.fenced)
     ORDER BY n.inc FOR UPDATE SKIP LOCKED
@@ -80,12 +80,20 @@ _HEAR: Final = """
     INSERT INTO holdfast.heard (inc, instance, number)
     SELECT $1, instance, max(number) FROM holdfast.heard WHERE inc = ANY($2) GROUP BY instance
 """
-_HEARD: Final = "DELETE FROM holdfast.heard WHERE inc = ANY($1) RETURNING inc, instance, number"
+_HEARD: Final = "SELECT inc, instance, number FROM holdfast.heard WHERE inc = ANY($1)"
 _HEARD_OF: Final = "SELECT instance, number FROM holdfast.heard WHERE inc = $1"
-_FORGET_EMPTY: Final = """
-    DELETE FROM holdfast.node n WHERE inc = ANY($1)
+_WITH_JOURNAL: Final = """
+    SELECT inc FROM holdfast.node n WHERE inc = ANY($1)
+    AND EXISTS (SELECT 1 FROM holdfast.journal j WHERE j.inc = n.inc) ORDER BY inc
+"""
+_FORGET_OLD: Final = """
+    DELETE FROM holdfast.node n WHERE inc IN (
+        SELECT inc FROM holdfast.node WHERE adopter = $1 ORDER BY inc DESC OFFSET $2)
     AND NOT EXISTS (SELECT 1 FROM holdfast.journal j WHERE j.inc = n.inc)
-    RETURNING inc
+"""
+_FORGET_HEARD: Final = """
+    DELETE FROM holdfast.heard h WHERE NOT EXISTS (
+        SELECT 1 FROM holdfast.node n WHERE n.inc = h.inc)
 """
 
 
@@ -93,7 +101,9 @@ class Adopted(Struct):
     """The runs whose sessions and journals are this run's now."""
 
     runs: dict[int, str] = field(default_factory=dict)
-    """All of them, with the names of their nodes."""
+    """All of them, with the names of their nodes: the oldest first."""
+    new: set[int] = field(default_factory=set)
+    """Those that no other run had adopted before."""
     incs: list[int] = field(default_factory=list)
     """Those that have left a journal."""
     clean: bool = True
@@ -164,32 +174,37 @@ async def adopt(work: Transaction, inc: int) -> tuple[Adopted, Heads]:
     heads = Heads()
     async for sid, body in work.rows(_OWN, inc, incs):
         heads.row(sid, body)
-    empty = {row["inc"] for row in await work.fetch(_FORGET_EMPTY, incs)}
-    left = [each for each in incs if each not in empty]
     names = {row["inc"]: row["name"] for row in found}
-    return Adopted(names, left, all(row["clean"] for row in found)), heads
+    new = {row["inc"] for row in found if row["new"]}
+    left = [row["inc"] for row in await work.fetch(_WITH_JOURNAL, incs)]
+    return Adopted(names, new, left, all(row["clean"] for row in found)), heads
 
 
-async def inherit_heard(
-    work: Transaction, inc: int, node: str, runs: Mapping[int, str]
-) -> tuple[dict[str, int], list[EndedRun]]:
+async def inherit_heard(work: Transaction, inc: int, node: str, adopted: Adopted) -> dict[str, int]:
     """Go on with what earlier runs of `node` have heard of instances, which link to this run
-    instead. What runs of other nodes have heard is returned, too: instances number their outputs
-    for each node. What was copied has been of any node, and is for any."""
+    instead. Instances number their outputs for each node. What was copied has been of any node,
+    and is for any. Returns it.
+
+    What another run has adopted is not continued: instances may have begun to number anew.
+    """
     any_node = node == COPYING_NODE
-    own = [each for each, name in runs.items() if any_node or name in (node, COPYING_NODE)]
-    others = await forget_heard(work, {each: runs[each] for each in runs.keys() - set(own)})
+    names = adopted.runs
+    own = [one for one in adopted.new if any_node or names[one] in (node, COPYING_NODE)]
     await work.fetch(_HEAR, inc, own)
-    await work.fetch(_HEARD, own)
-    accepted = dict(await work.fetch(_HEARD_OF, inc))
-    return accepted, [*others, *(EndedRun(each, runs[each], {}) for each in own)]
+    return dict(await work.fetch(_HEARD_OF, inc))
 
 
-async def forget_heard(work: Transaction, runs: Mapping[int, str]) -> list[EndedRun]:
-    """What these runs have heard of instances, which are linked to this one, too."""
-    ended = {inc: EndedRun(inc, name, {}) for inc, name in runs.items()}
-    for inc, instance, number in await work.fetch(_HEARD, list(runs)):
-        ended[inc].heard[instance] = number
+async def ended_runs(work: Transaction, inc: int, adopted: Adopted) -> list[EndedRun]:
+    """What the runs that this one has adopted have heard of instances, which are told of it.
+
+    It stays stored for the newest `ENDED_RUNS_MAX` of them: this run may die before all instances
+    are told, and who adopts it tells them as well.
+    """
+    ended = {each: EndedRun(each, name, {}) for each, name in adopted.runs.items()}
+    for each, instance, number in await work.fetch(_HEARD, list(ended)):
+        ended[each].heard[instance] = number
+    await work.fetch(_FORGET_OLD, inc, ENDED_RUNS_MAX)
+    await work.fetch(_FORGET_HEARD)
     return list(ended.values())
 
 

@@ -21,13 +21,14 @@ from holdfast.sessions.records import Batch, Found, Recovered, Stored
 from holdfast.sessions.stores.base import StoreError
 from holdfast.sessions.stores.postgres.batches import size_of, values_of
 from holdfast.sessions.stores.postgres.connection import Connection, Transaction
-from holdfast.sessions.stores.postgres.content import FORGET, Content
+from holdfast.sessions.stores.postgres.content import Content
 from holdfast.sessions.stores.postgres.neighbours import PostgresNeighbours
 from holdfast.sessions.stores.postgres.opening import check_rights, check_server, migrate
 from holdfast.sessions.stores.postgres.runs import (
     BEAT,
     Watch,
     adopt,
+    ended_runs,
     fence_the_dead,
     inherit_heard,
     register,
@@ -40,6 +41,7 @@ _WRITTEN: Final = 1
 
 _NEWEST: Final = "SELECT coalesce(max(number), 0) FROM holdfast.journal WHERE inc = $1"
 _CLOSE: Final = "UPDATE holdfast.node SET fenced = true, clean = $2 WHERE inc = $1 AND NOT fenced"
+_FORGET: Final = "DELETE FROM holdfast.node WHERE inc = $1"
 _CLAIM: Final = """
     UPDATE holdfast.session SET owner = $1, gen = gen + 1 WHERE sid = ANY($2) AND owner IS NULL
 """
@@ -138,7 +140,7 @@ class PostgresStore:
             if self._taken:
                 await self._reader.fetch(_CLOSE, inc, clean)
             elif inc:
-                await self._reader.fetch(FORGET, [inc])
+                await self._reader.fetch(_FORGET, inc)
         except StoreError:
             if clean:
                 raise
@@ -161,8 +163,8 @@ class PostgresStore:
             await content.lock(work)
             adopted, heads = await adopt(work, content.inc)
             stored = await content.stored(work, adopted, heads)
-            heard = await inherit_heard(work, content.inc, self._node, adopted.runs)
-            stored.accepted, stored.ended = heard
+            stored.accepted = await inherit_heard(work, content.inc, self._node, adopted)
+            stored.ended = await ended_runs(work, content.inc, adopted)
         content.keep(adopted)
         await self._writer.open()
         return stored
