@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import Browser, WebSocketRoute, expect
 from tests.gateway.clients import Person, person_at
 from tests.peers.chromium import ChatPage, chat_page
 from tests.peers.gateways import demo, process_in, running
@@ -104,6 +104,7 @@ async def test_the_promise_in_thirty_seconds(tmp_path: Path, browser: Browser) -
             f"holdfast connect ws://127.0.0.1:{gateway.ports['ws']}/",
             f"resume {code}",
         ]
+        await expect(page.page.locator("#ways li:first-child")).to_be_in_viewport()
         await page.page.click("#ways li:last-child button")
         await page.shows("#ways li:last-child button", "Copied")
         assert await page.page.evaluate("navigator.clipboard.readText()") == f"resume {code}"
@@ -117,6 +118,33 @@ async def test_the_promise_in_thirty_seconds(tmp_path: Path, browser: Browser) -
         assert await page.page.input_value("#line") == "Two."
         await fits(page)
         await legible(page)
+
+
+def tampering(route: WebSocketRoute) -> None:
+    """Drop one line of the robot, and double another one."""
+
+    def passed(message: str | bytes) -> None:
+        assert isinstance(message, str)
+        message = message.replace('"<robot> 3"', '"nothing"')
+        route.send(message.replace('"<robot> 6"', r'"<robot> 6\n<robot> 6"'))
+
+    route.connect_to_server().on_message(passed)
+
+
+async def test_a_line_that_is_lost_and_one_that_comes_twice_are_counted(
+    tmp_path: Path, browser: Browser
+) -> None:
+    async with demo(tmp_path) as gateway, chat_page(browser, gateway.page) as page:
+        await page.types("Ann")
+        await page.sees("You are in lobby.")
+        await page.page.route_web_socket(re.compile(""), tampering)
+        await page.page.reload()
+        await page.has_here("Ann")
+        await page.page.click("#talk")
+        await spoken(page, 10)
+        assert await page.text_of("#lost.bad") == await page.text_of("#twice.bad") == "1"
+        once, _, of = (await page.text_of("#done")).partition(" of ")
+        assert int(once) == int(of) - 2
 
 
 async def test_who_is_gone_is_shown_as_cut_off_and_then_not_at_all(

@@ -140,6 +140,7 @@ session.on("code", ({ d }) => {
   code.hidden = false;
   ways(element("ways"), d, commands);
   code.textContent = `Type “resume ${d}” as the first line there.`;
+  element("ways").scrollIntoView({ block: "nearest" });
 });
 element("elsewhere").addEventListener("click", () => session.askCode());
 element("resume").addEventListener("click", () => {

@@ -130,8 +130,10 @@ export class Demo {
     if (!said) return;
     const numbers = this.#numbers;
     numbers.add(Number(said[1]));
-    element("lost").textContent = String(numbers.lost);
-    element("twice").textContent = String(numbers.twice);
+    for (const kind of /** @type {const} */ (["lost", "twice"])) {
+      element(kind).textContent = String(numbers[kind]);
+      element(kind).className = numbers[kind] ? "bad" : "";
+    }
     element("done").textContent = `${numbers.once} of ${numbers.all}`;
   }
 
