@@ -101,7 +101,7 @@ async def test_an_operator_sees_and_acts(tmp_path: Path, browser: Browser) -> No
 
         await page.page.get_by_role("button", name="Send a notice").click()
         await page.page.get_by_label("Its client sees this line").fill("Tea at five.")
-        await page.page.get_by_role("button", name="Send", exact=True).click()
+        await page.page.keyboard.press("Enter")
         await page.has_said("The notice was shown.")
         assert (await client.expect("notice"))["d"] == "Tea at five."
         await page.page.get_by_role("button", name="Kick").click()
@@ -111,16 +111,20 @@ async def test_an_operator_sees_and_acts(tmp_path: Path, browser: Browser) -> No
         await page.does("Kick", "Kick")
         await page.has_said("The session was kicked.")
         await expect(page.page.locator(".none[role=status]")).to_contain_text("ended at")
+        await expect(page.page.get_by_role("heading", level=1)).to_be_focused()
         await client.closed()
         assert "taken" not in await page.page.title()
 
         async with v1(gateway) as another:
             await another.expect("welcome")
             await page.goes("Connections")
+            await expect(page.page.locator("#said")).to_be_empty()
             await expect(page.rows("Connections")).to_have_count(1)
             await page.does("End connection", "End it")
             await page.has_said("was ended")
             await another.closed()
+            await expect(page.rows("Connections")).to_have_count(0)
+            await expect(page.page.get_by_role("heading", level=1)).to_be_focused()
         await page.page.get_by_role("button", name="Log out").click()
         await expect(page.page.get_by_label("Admin token")).to_be_focused()
         await page.page.reload()

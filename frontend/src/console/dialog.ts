@@ -10,7 +10,7 @@ export interface Question {
   body: Child[];
 }
 
-/** Ask. Resolves to whether to go on; Escape is no. */
+/** Ask. Resolves to whether to go on; Escape is no, and Enter in a field is yes, without danger. */
 export function ask({ title, action, danger, body }: Question): Promise<boolean> {
   return new Promise((resolve) => {
     const close = (value: string) => () => dialog.close(value);
@@ -28,6 +28,12 @@ export function ask({ title, action, danger, body }: Question): Promise<boolean>
         ),
       ),
     );
+    dialog.addEventListener("keydown", (event) => {
+      const isField = event.target instanceof HTMLInputElement && !event.isComposing;
+      if (event.key !== "Enter" || !isField || danger) return;
+      event.preventDefault(); // else the button that has asked gets the key, too
+      dialog.close("yes");
+    });
     dialog.addEventListener("close", () => {
       dialog.remove();
       resolve(dialog.returnValue === "yes");

@@ -42,6 +42,11 @@ export function fill(element: Element, ...children: Child[]): void {
   put(element, ...children);
 }
 
+/** Give the focus to the heading of the view: what had it is gone. */
+export function focusHeading(): void {
+  document.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
+}
+
 /** Let an element have this text; one that has it already is left alone (a live region is read
  * out at each change). */
 export function say(element: Element, text: string): void {

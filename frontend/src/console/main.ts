@@ -1,7 +1,7 @@
 // The console: it asks for an overview every two seconds, and shows one view at a time.
 
 import { Api, ApiError, type Overview } from "./api";
-import { fill, h, say } from "./dom";
+import { fill, focusHeading, h, say } from "./dom";
 import { span } from "./format";
 import { History } from "./history";
 import { connections, sessions } from "./lists";
@@ -118,6 +118,7 @@ function tell(text: string): void {
 function route(): void {
   if (!context) return;
   view?.close?.();
+  tell(""); // it was said of the view before
   const [path, query] = location.hash.slice(1).split("?");
   const [name, id] = path.split("/");
   view = open(context, name, id, new URLSearchParams(query));
@@ -130,7 +131,7 @@ function route(): void {
     if (here) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
-  heading.focus({ preventScroll: true });
+  focusHeading();
   window.scrollTo(0, 0);
 }
 

@@ -3,7 +3,7 @@
 import type { Explanation, Session } from "./api";
 import { ApiError } from "./api";
 import { ask } from "./dialog";
-import { type Child, fill, h, say } from "./dom";
+import { type Child, fill, focusHeading, h, say } from "./dom";
 import { bytes, moment, short, span, whole, words } from "./format";
 import { state } from "./lists";
 import { Table } from "./table";
@@ -57,6 +57,7 @@ export function session(context: Context, sid: string): View {
       const { message } = await context.api.get(`${path}/explain`).catch((why: Error) => why) as Error;
       say(gone, message ?? error.message);
       gone.hidden = false;
+      if (known.contains(document.activeElement)) focusHeading();
       known.hidden = true;
     }
   };

@@ -1,6 +1,6 @@
 // Tables: cards on a phone. The roles are written down, because styles take them away.
 
-import { type Child, fill, h, put } from "./dom";
+import { type Child, fill, focusHeading, h, put } from "./dom";
 
 export interface Column<T> {
   title: string;
@@ -27,7 +27,7 @@ export class Table<T> {
     this.element = h("div", { class: "table" }, table, this.none);
   }
 
-  /** Show these rows. What has the focus keeps it, if it is still there. */
+  /** Show these rows. What has the focus keeps it; if it is gone, the view's heading gets it. */
   show(rows: T[]): void {
     const focused = document.activeElement;
     const key = focused && this.body.contains(focused) ? focused.getAttribute("data-key") : null;
@@ -36,7 +36,9 @@ export class Table<T> {
     this.body.parentElement!.hidden = rows.length === 0;
     if (key === null) return;
     const same = [...this.body.querySelectorAll<HTMLElement>("[data-key]")];
-    same.find((one) => one.dataset.key === key)?.focus();
+    const found = same.find((one) => one.dataset.key === key);
+    if (found) found.focus();
+    else focusHeading();
   }
 
   private row(row: T): HTMLElement {
