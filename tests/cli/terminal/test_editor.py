@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
 from tests.cli.pseudo_terminal import Terminal, terminal
 from tests.gateway.clients import person as person_of
 from tests.gateway.running import Stage, configured, linked, port, serving, staged
@@ -90,16 +91,18 @@ async def test_a_conversation_by_each_protocol(tmp_path: Path) -> None:
         assert stat.S_IMODE(history.stat().st_mode) == 0o600
 
 
-async def test_controls_of_others_are_shown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["xterm-256color", "dumb"])
+async def test_controls_of_others_are_shown(tmp_path: Path, kind: str) -> None:
     async with (
         staged(configured(tmp_path)) as (gateway, stage),
-        talking(gateway, stage, "ws", tmp_path) as (person, session),
+        terminal("connect", url(gateway, "ws"), state=tmp_path, kind=kind) as person,
     ):
-        await session.text(HOSTILE)
-        await session.prompt(f"{HOSTILE}? ")
+        await stage.noted("open")
+        await stage.session.text(HOSTILE)
+        await stage.session.prompt(f"{HOSTILE}? ")
         await person.shows("moved", "red?")
         raw = person.written
-        assert b"\x1b[31m" in raw
+        assert (b"\x1b[31m" in raw) is (kind != "dumb")
         for harm in (b"\x1b]", b"\x1b[2J", b"\x1b[9;9H", b"\x07", b"\x01", b"\xc2\x9b"):
             assert harm not in raw, harm
 
@@ -193,11 +196,17 @@ async def test_keys_and_signals(tmp_path: Path) -> None:
                 await stage.noted("detach", "client_left")
 
 
+async def test_the_line_of_an_outage_is_wrapped_by_words(tmp_path: Path) -> None:
+    async with terminal("connect", "unix:nobody", state=tmp_path) as person:
+        person.resize(40, 24)
+        await person.shows("--- cut off: unix:nobody: No such file\nor directory; trying again in ")
+
+
 async def test_who_leaves_while_cut_off(tmp_path: Path) -> None:
     async with terminal("connect", f"unix:{tmp_path / 'nobody'}", state=tmp_path) as person:
-        await person.shows("--- cut off: ", "; trying again in ")
+        await person.shows("--- cut off:", "trying")
         person.types("one\r")
-        shown = await person.shows("one\n--- cut off: ")
+        shown = await person.shows("one\n--- cut off:")
         assert shown.count("--- cut off") == 1
         person.types("\x04")
         await person.shows("one\n--- not connected: 1 line was not sent\n", without="--- cut off")

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Final
 
 from prompt_toolkit import history as toolkit
+from prompt_toolkit.application import get_app
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.completion import CompleteEvent, get_common_complete_suffix
 from prompt_toolkit.filters import Condition, is_searching
@@ -32,6 +33,7 @@ from holdfast.cli.terminal.dialogue import QUIT
 from holdfast.cli.terminal.history import History
 from holdfast.cli.terminal.outage import Outage
 from holdfast.cli.terminal.text import Printable
+from holdfast.gateway.adapters.wrapping import wrap
 
 _MENU_ROWS: Final = 6
 
@@ -142,7 +144,9 @@ class InputArea:
         return ANSI(self._printable.once(self.prompt))
 
     def _state(self) -> str:
-        return "" if self.outage is None else self.outage.line(time.monotonic())
+        if self.outage is None:
+            return ""
+        return wrap(self.outage.line(time.monotonic()), get_app().output.get_size().columns)
 
 
 def _window(buffer: Buffer, control: BufferControl) -> Window:

@@ -1,4 +1,7 @@
-"""Standard input and output as they are: pipes, files, and terminals that can do nothing more."""
+"""Standard input and output as they are: pipes, files, and terminals that can do nothing more.
+
+A terminal gets no controls of others, though it may say that it is dumb; a pipe gets them.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from holdfast.cli.keyboard import typed_lines
+from holdfast.cli.terminal.text import Printable, colors_here
 
 
 class PlainScreen:
     """Writes what comes as it comes, with prompts where the cursor is."""
 
     def __init__(self) -> None:
+        self._printable = Printable(colors_here()) if sys.stdout.isatty() else None
         self._shown = ""
         """The prompt before the cursor."""
 
@@ -51,13 +56,13 @@ class PlainScreen:
         # The prompt moves up with its line.
         lead = "\n" if self._shown else ""
         self._shown = ""
-        sys.stdout.write(f"{lead}{text}\n")
+        sys.stdout.write(f"{lead}{self._printed(text)}\n")
 
     own = text
 
     def complete(self, text: str) -> None:
         if self._shown and text.startswith(self._shown):
-            sys.stdout.write(f"{text.removeprefix(self._shown)}\n")
+            sys.stdout.write(f"{self._printed(text.removeprefix(self._shown))}\n")
             self._shown = ""
         else:
             self.text(text)
@@ -65,7 +70,7 @@ class PlainScreen:
     def prompt(self, text: str) -> None:
         lead = "\r\x1b[K" if self._shown else ""
         self._shown = text
-        sys.stdout.write(f"{lead}{text}")
+        sys.stdout.write(f"{lead}{self._printed(text)}")
         sys.stdout.flush()  # without a line's end, it would wait for one
 
     def hide(self, hidden: bool) -> None:
@@ -82,6 +87,9 @@ class PlainScreen:
 
     async def shown(self) -> None:
         sys.stdout.flush()
+
+    def _printed(self, text: str) -> str:
+        return text if self._printable is None else self._printable.text(text)
 
 
 def _echo(on: bool) -> None:
