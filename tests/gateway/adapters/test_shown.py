@@ -113,3 +113,23 @@ def test_ordinary_text_is_untouched(text: str) -> None:
 def test_shown_twice_is_shown_once(text: str) -> None:
     once = unforged(visible(text))
     assert unforged(visible(once)) == once
+
+
+@pytest.mark.parametrize(
+    ("control", "shown"),
+    [
+        ("\x00", "\u2400"),
+        ("\x1f", "\u241f"),
+        ("\x7f", "\u2421"),
+        ("\x80", "\ufffd"),
+        ("\x9f", "\ufffd"),
+        ("\xa0", "\xa0"),
+        ("\t", "\t"),
+        ("\n", "\n"),
+        ("\r\n", "\n"),
+        ("\r", "\u240d"),
+    ],
+    ids=repr,
+)
+def test_how_a_control_is_shown(control: str, shown: str) -> None:
+    assert visible(f"a{control}b") == f"a{shown}b"

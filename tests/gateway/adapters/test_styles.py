@@ -122,3 +122,18 @@ def test_no_text_is_ever_lost_and_no_colour_runs_on(text: str, spans: list[Span]
     painted = paint(text, spans, 8)
     assert re.sub(r"\x1b\[[0-9;]*m", "", painted) == text
     assert painted.count(OFF) * 2 == painted.count("\x1b")
+
+
+NAMES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
+
+
+@pytest.mark.parametrize("number", range(8), ids=NAMES)
+def test_a_colour_has_the_codes_of_ecma_48_and_aixterm(number: int) -> None:
+    name = NAMES[number]
+    for style, code in {
+        name: 30 + number,
+        f"on-{name}": 40 + number,
+        f"bright-{name}": 90 + number,
+        f"on-bright-{name}": 100 + number,
+    }.items():
+        assert paint("x", [Span(0, 1, style)], 16) == f"\x1b[{code}mx{OFF}", style

@@ -40,3 +40,12 @@ def test_a_name_has_a_limit() -> None:
     assert identity_of(CERTIFICATE, "common_name", name_bytes_max=4).user == "anna"
     with pytest.raises(CredentialError, match="user: expected"):
         identity_of(CERTIFICATE, "common_name", name_bytes_max=3)
+
+
+@pytest.mark.parametrize(("name", "most"), [("email", 100), ("common_name", 3)])
+def test_a_client_is_told_that_its_certificate_names_no_user(
+    name: CertificateName, most: int
+) -> None:
+    with pytest.raises(CredentialError) as raised:
+        identity_of(CERTIFICATE, name, name_bytes_max=most)
+    assert raised.value.told == "your certificate names no user"

@@ -151,3 +151,24 @@ def test_an_altered_token_is_refused() -> None:
         altered = text[:at] + ("A" if text[at] != "A" else "B") + text[at + 1 :]
         with pytest.raises(CredentialError):
             judge(altered, keys, "HS256")
+
+
+@pytest.mark.parametrize(("before", "good"), [(0, True), (7, True), (8, False)])
+def test_so_many_keys_are_tried_for_a_token_and_no_more(before: int, good: bool) -> None:
+    others = [
+        Key("", frozenset({"HS256"}), b"x" * 40 + bytes([number])) for number in range(before)
+    ]
+    (key,) = read_keys(SECRET, symmetric=True)
+    text = token(SECRET, "HS256", now=NOW)
+    if good:
+        assert verify(text, "HS256", [*others, key])["sub"] == "anna"
+    else:
+        with pytest.raises(CredentialError, match="the signature is of none of the keys"):
+            verify(text, "HS256", [*others, key])
+
+
+def test_a_token_may_be_as_long_as_it_may_be() -> None:
+    text = token(SECRET, "HS256", now=NOW)
+    assert read_header(text, len(text), ["HS256"]).alg == "HS256"
+    with pytest.raises(CredentialError, match=f"at most {len(text) - 1} bytes, found {len(text)}"):
+        read_header(text, len(text) - 1, ["HS256"])

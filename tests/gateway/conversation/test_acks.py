@@ -47,3 +47,31 @@ def test_a_repeated_command_was_told_in_vain() -> None:
     pacer.repeat(4)
     assert pacer.note(5, 100.0)
     assert pacer.tell(100.0) == 5
+
+
+def test_after_a_repeated_command_no_more_than_that_is_told_again() -> None:
+    pacer = AckPacer(told=40)
+    pacer.repeat(30)
+    assert pacer.told == 29
+    pacer.repeat(35)
+    assert pacer.told == 29, "an earlier one is still to be told"
+    assert not pacer.note(29, 100.0)
+
+
+def test_a_missing_command_is_asked_for_once() -> None:
+    pacer = AckPacer(told=0)
+    assert pacer.missing(3)
+    assert not pacer.missing(3)
+    assert pacer.missing(4)
+
+
+def test_what_comes_behind_a_refused_command_is_asked_for_once_there_is_room() -> None:
+    pacer = AckPacer(told=0)
+    assert pacer.missing(3)
+    assert not pacer.make_room(), "none was refused"
+    assert not pacer.missing(3), "it has been asked for"
+    pacer.refuse()
+    assert not pacer.missing(4)
+    assert pacer.make_room()
+    assert not pacer.make_room(), "once"
+    assert pacer.missing(3), "it is asked for anew"
