@@ -35,7 +35,6 @@ from tests.gateway.counted import clients, others, refused  # noqa: F401 - they 
 from tests.gateway.counted.table import (
     EXCHANGES,
     SECONDS_TO_SETTLE,
-    Exchange,
     Meter,
     Scene,
     found_in,
@@ -60,9 +59,34 @@ from holdfast.net.log import configure_logs
 from holdfast.net.security_log import SecurityEvent
 from holdfast.sessions.fetching import Fetched
 
+ONCE = frozenset(
+    {
+        "an_application_comes",
+        "an_application_is_one_too_many",
+        "comes_as_the_gateway_stops",
+        "comes_too_fast_from_address",
+        "comes_too_many",
+        "comes_too_many_from_address",
+        "comes_with_another_in_one_go",
+        "finds_no_room",
+        "finds_no_server",
+        "says_more_than_is_kept",
+        "talks_to_a_server",
+        "the_store_fails",
+        "what_is_kept_stands_in_the_journal",
+    }
+)
+"""They take all the room that there is, or change what can be changed once."""
 
-@pytest.mark.parametrize("it", EXCHANGES.values(), ids=EXCHANGES)
-async def test_what_has_changed_is_what_was_done(tmp_path: Path, it: Exchange) -> None:
+
+def test_what_is_done_once_is_in_the_table() -> None:
+    assert EXCHANGES.keys() >= ONCE
+
+
+@pytest.mark.parametrize("name", EXCHANGES)
+async def test_what_has_changed_is_what_was_done(tmp_path: Path, name: str) -> None:
+    """Each takes place twice: a count that is set, and not raised, shows the second time."""
+    it = EXCHANGES[name]
     (tmp_path / "token").write_text(TOKEN)
     admin = AdminConfig("tcp://127.0.0.1:0", token_file=str(tmp_path / "token"))
     async with asyncio.timeout(2 * SECONDS), AsyncExitStack() as stack:
@@ -71,15 +95,17 @@ async def test_what_has_changed_is_what_was_done(tmp_path: Path, it: Exchange) -
         if it.app is not None:
             await stack.enter_async_context(linked(gateway, stage))
         meter = Meter(gateway)
-        before = await meter.read()
-        async with it.deed(Scene(gateway, tmp_path, stage)) as measured:
-            expected = {**it.grows, **(measured or {})}
-            assert expected.keys() == it.grows.keys()
-            with contextlib.suppress(TimeoutError):  # the comparison tells what is wrong
-                async with asyncio.timeout(SECONDS_TO_SETTLE):
-                    while grown(before, await meter.read(), expected) != expected:  # noqa: ASYNC110
-                        await asyncio.sleep(0.01)
-            assert grown(before, await meter.read(), expected) == expected
+        async with AsyncExitStack() as done:
+            for _ in range(1 if name in ONCE else 2):
+                before = await meter.read()
+                measured = await done.enter_async_context(it.deed(Scene(gateway, tmp_path, stage)))
+                expected = {**it.grows, **(measured or {})}
+                assert expected.keys() == it.grows.keys()
+                with contextlib.suppress(TimeoutError):  # the comparison tells what is wrong
+                    async with asyncio.timeout(SECONDS_TO_SETTLE):
+                        while grown(before, await meter.read(), expected) != expected:  # noqa: ASYNC110
+                            await asyncio.sleep(0.01)
+                assert grown(before, await meter.read(), expected) == expected
 
 
 async def test_who_finds_no_file_is_counted(tmp_path: Path) -> None:
