@@ -30,6 +30,11 @@ LINES: Final[dict[tuple[str, str, str], str]] = {
         "lasted = 1.0 if given is BreakerInput.PROBE_FAILED else now - self._closed_at",
     ): "any time below `LASTED_SECONDS_MIN` is too short to reset the pause",
     (
+        "core/rate.py",
+        "_ROUNDING: Final = 1 / 128",
+        "_ROUNDING: Final = 1 / 129",
+    ): "any small part of an event is more than what rounding takes",
+    (
         "backends/ssh/packets.py",
         "if len(packet) > _HEAD_BYTES and packet[1] == DATA:",
         "if len(packet) >= _HEAD_BYTES and packet[1] == DATA:",

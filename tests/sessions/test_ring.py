@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import combinations
 
 import pytest
 
@@ -120,3 +121,15 @@ def test_modes(pieces: tuple[bytes, ...], restored: bytes) -> None:
         modes.feed(piece)
     assert modes.restore() == restored
     assert modes.copy().restore() == restored
+
+
+def test_a_part_of_the_output_has_no_empty_pieces() -> None:
+    it = ring(b"a" * 3_000, b"b" * 3_000, b"c" * 2_000)
+
+    def pieces(after: int, upto: int) -> list[bytes]:
+        return [item.data for item in it.view(after, upto) if isinstance(item, Binary)]
+
+    ends = sorted({0, 100, it.top, *(len(data) for data in pieces(0, it.top))})
+    for after, upto in combinations(ends, 2):
+        assert all(pieces(after, upto)), (after, upto)
+        assert sum(map(len, pieces(after, upto))) == upto - after

@@ -100,7 +100,9 @@ async def test_a_long_call_lets_others_go_first_up_to_the_one_that_ends_it() -> 
     def work() -> list[bool]:
         begun.set()
         assert queued.wait(30)
-        return [worker.run_waiting(end), worker.run_waiting(end)]
+        went = [worker.run_waiting(end), worker.run_waiting(end)]
+        ran.append("long")
+        return went
 
     async with asyncio.TaskGroup() as tasks:
         long = tasks.create_task(worker.run(work))
@@ -111,5 +113,5 @@ async def test_a_long_call_lets_others_go_first_up_to_the_one_that_ends_it() -> 
         await asyncio.sleep(0)  # they are in the queue
         queued.set()
         assert await long == [False, False]
-    assert ran == ["first", "end", "after"]
+    assert ran == ["first", "long", "end", "after"]
     worker.stop()

@@ -436,3 +436,22 @@ async def test_parts_of_a_journal_are_found_by_its_index(database: Database, que
         await db.close()
     (found,) = [line for line in plan if "Index Cond" in line]
     assert "number = " in found, plan
+
+
+async def test_what_a_run_announces_is_seen_by_the_others(either: Database) -> None:
+    first, second = either.store("a"), either.store("b")
+    for store in (first, second):
+        await store.open()
+    assert [run[1:3] for run in (await second.neighbours.look()).runs] == [("a", "")]
+    await first.neighbours.announce("unix:/a", ["chat", "shop"], accepts=True)
+    (seen,) = (await second.neighbours.look()).runs
+    assert (seen.node, seen.link, list(seen.apps), seen.accepts) == (
+        "a",
+        "unix:/a",
+        ["chat", "shop"],
+        True,
+    )
+    assert seen.number == first.neighbours.run
+    await first.neighbours.announce("unix:/a", [], accepts=False)
+    (seen,) = (await second.neighbours.look()).runs
+    assert (list(seen.apps), seen.accepts) == ([], False)
