@@ -56,3 +56,13 @@ def test_the_application_s_wait_is_for_this_user_from_this_network() -> None:
     assert attempts.wait("n", "ann", 110.0) == 20
     assert attempts.wait("n", "bo", 110.0) == 0
     assert attempts.wait("n", "ann", 130.0) == 0
+
+
+def test_attempts_of_others_that_have_ended_leave_those_under_way_counted() -> None:
+    attempts = LoginAttempts(LIMITS)
+    for _ in range(3):
+        attempts.begin("n")
+    attempts.end("n")
+    attempts.begin("n")
+    assert attempts.wait("n", "ann", 100.0) > 0
+    assert attempts.wait("m", "ann", 100.0) == 0

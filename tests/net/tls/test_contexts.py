@@ -7,8 +7,8 @@ import pytest
 from tests.net.certificates import AUTHORITY, CHAIN, KEY, OTHER_KEY, locked, write_pems
 
 from holdfast.core.errors import ConfigurationError
-from holdfast.net.tls.contexts import client_context, server_context
-from holdfast.net.tls.options import Certificate
+from holdfast.net.tls.contexts import client_context, server_context, server_contexts
+from holdfast.net.tls.options import Certificate, TlsOptions
 
 
 def write(folder: Path, name: str, text: str | None) -> str:
@@ -99,3 +99,13 @@ def test_authorities_that_cannot_be_read_are_named(tmp_path: Path, text: str | N
         client_context(path)
     assert str(caught.value).startswith(f"{path}: ")
     assert AUTHORITY not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "good"), [("", False), ("a" * 255, True), ("a" * 256, False)])
+def test_a_name_of_alpn_has_1_to_255_bytes(tmp_path: Path, name: str, good: bool) -> None:
+    options = TlsOptions((write_pems(tmp_path).certificate,), alpn=(name,))
+    if good:
+        server_contexts(options)
+        return
+    with pytest.raises(ConfigurationError, match=r"alpn: expected names of 1 to 255 bytes"):
+        server_contexts(options)

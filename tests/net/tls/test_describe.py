@@ -70,6 +70,7 @@ def test_a_peer_may_show_nothing(certificate: Any) -> None:
         ("#a", r"\#a"),
         ("a#", "a#"),
         (" ", r"\ "),
+        ("a ", r"a\ "),
         ("a\0b", r"a\00b"),
     ],
 )

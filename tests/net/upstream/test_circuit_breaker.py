@@ -177,3 +177,16 @@ def test_it_never_gets_stuck(outcomes: list[tuple[str, float]]) -> None:
                     breaker.abandoned(probe)
         assert breaker.state is not HALF_OPEN
         assert breaker.lets_through(now + 4.0)
+
+
+def test_a_server_that_is_back_has_all_its_failures_before_it() -> None:
+    breaker = failing(3)
+    probe = breaker.tried()
+    assert probe
+    breaker.succeeded(101.0)
+    assert breaker.state is CLOSED
+    for _ in range(2):
+        breaker.failed(102.0, 1.0, probe=breaker.tried())
+    assert breaker.state is CLOSED
+    breaker.failed(102.0, 1.0, probe=breaker.tried())
+    assert breaker.state is OPEN

@@ -162,3 +162,18 @@ def test_places_are_never_lost_nor_exceeded(balance: Balance, steps: list[tuple[
         pool.released(target, connection)
     later = now + LIMITS.broken_seconds_max
     assert all(pool.usable(target, later) for target in pool.targets)
+
+
+def test_a_server_that_ends_connections_without_a_byte_has_failed() -> None:
+    pool = make(1, limits=UpstreamLimits(failures_max=3))
+    (target,) = pool.targets
+    for count in (1, 2):
+        pool.ended(target, ended(), OSError("reset"))
+        assert (target.failed, target.hung_up) == (count, count)
+    pool.ended(target, ended(b"x"), OSError("reset"))
+    assert (target.failed, target.hung_up) == (2, 0), "it has said something"
+    pool.ended(target, ended(b"", b"y"), None)
+    assert (target.failed, target.hung_up) == (2, 0), "it has listened, and said goodbye"
+    assert target.breaker.state is BreakerState.CLOSED
+    pool.ended(target, ended(), None)
+    assert (target.failed, target.breaker.state) == (3, BreakerState.OPEN)

@@ -54,6 +54,14 @@ def test_a_priority_stands_before_the_fields() -> None:
     assert frame.content == b"fields"
 
 
+def test_a_frame_may_have_no_fields_behind_its_priority() -> None:
+    alone = parsed(FrameType.HEADERS, bytes.fromhex("00000003 10"), Flag.PRIORITY)
+    assert (alone.priority, alone.content) == (Priority(3, False, 16), b"")
+    assert parsed(FrameType.HEADERS, b"abc").content == b"abc", "without the flag there is none"
+    assert parsed(FrameType.DATA, b"abcdef", Flag.PRIORITY).content == b"abcdef"
+    assert parsed(FrameType.PUSH_PROMISE, bytes(4)).content == b""
+
+
 def test_a_promise_names_a_stream() -> None:
     frame = parsed(FrameType.PUSH_PROMISE, bytes.fromhex("00000002") + b"fields")
     assert (frame.promised, frame.content) == (2, b"fields")
@@ -75,7 +83,8 @@ def test_a_goodbye_has_a_reason() -> None:
     [
         (FrameType.DATA, b"\x05abc", Flag.PADDED, 1, "invalid padding"),
         (FrameType.DATA, b"", Flag.PADDED, 1, "invalid padding"),
-        (FrameType.HEADERS, b"abc", Flag.PRIORITY, 1, "too short"),
+        (FrameType.HEADERS, b"abcd", Flag.PRIORITY, 1, "too short"),
+        (FrameType.DATA, b"\x04abc", Flag.PADDED, 1, "size is only 4"),
         (FrameType.PUSH_PROMISE, b"abc", 0, 1, "too short"),
         (FrameType.PRIORITY, b"abc", 0, 1, "Size should be 5"),
         (FrameType.RST_STREAM, b"abc", 0, 1, "Size should be 4"),

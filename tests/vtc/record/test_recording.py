@@ -27,6 +27,7 @@ from holdfast.vtc.language.lexer import tokenise
 from holdfast.vtc.language.patterns import matches
 from holdfast.vtc.language.script import parse_script
 from holdfast.vtc.language.source import Source
+from holdfast.vtc.record import recorder
 from holdfast.vtc.record.lines import LineRecorder, TelnetRecorder
 from holdfast.vtc.record.proxy import RecordingProxy
 from holdfast.vtc.record.quoting import pattern, quoted
@@ -282,3 +283,13 @@ async def test_a_server_that_is_not_there_ends_that_connection_only(tmp_path: Pa
 async def book_closed(recording: Recording) -> None:
     """Wait until the relay has noticed the end of every connection."""
     await eventually(lambda: all(recorder.over for recorder in recording.recorders))
+
+
+def test_a_recording_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert recorder.COMMANDS_MAX == 100_000
+    monkeypatch.setattr(recorder, "COMMANDS_MAX", 3)
+    lines = [("client", f"{number}\n".encode()) for number in range(5)]
+    all_of_it = ['tx line "0"', 'tx line "1"', 'tx line "2"']
+    assert heard(LineRecorder(set()), *lines[:3]) == all_of_it
+    rest = "# The rest is missing: it is more than 3 commands."
+    assert heard(LineRecorder(set()), *lines) == [*all_of_it, rest]

@@ -235,3 +235,12 @@ def test_flaky_tests_are_named(results: list[Result]) -> None:
         "flaky: test.vtc failed 2 of 4 times",
         f"    2 times: {results[1].reason}",
     ]
+
+
+def test_the_reasons_of_a_flaky_test_are_counted(results: list[Result]) -> None:
+    other = dataclasses.replace(results[1], reason="another")
+    assert flakes([results[0], results[1], other, results[1]]) == [
+        "flaky: test.vtc failed 3 of 4 times",
+        f"    2 times: {results[1].reason}",
+        "    1 times: another",
+    ]
