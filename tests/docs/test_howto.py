@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import pytest
 from tests.docs.following import blocks
@@ -95,19 +96,51 @@ def test_each_configuration_is_valid(page: Path, tmp_path: Path) -> None:
             assert load(tmp_path / "holdfast.toml").listener
 
 
-def test_haproxy_takes_its_configuration(tmp_path: Path) -> None:
-    (shown,) = [
-        block.text for block in blocks(HOWTO / "proxies.md") if block.title == "haproxy.cfg"
-    ]
+class Proxy(NamedTuple):
+    """A proxy of the page, and what the page leaves to who has one already."""
+
+    before: str
+    behind: str
+    check: tuple[str, ...]
+    """The command that looks at the configuration, in its folder."""
+
+
+PROXIES = {
+    "haproxy.cfg": Proxy(
+        "defaults\n    mode http\n    timeout connect 5s\n",
+        "\nbackend site\n    timeout server 60s\n    server site 127.0.0.1:8000\n",
+        ("haproxy", "-c", "-f", "haproxy.cfg"),
+    ),
+    "nginx.conf": Proxy(
+        "pid nginx.pid;\nerror_log stderr;\nevents {}\nhttp {\nserver {\n",
+        "}\n}\n",
+        ("nginx", "-t", "-p", ".", "-c", "nginx.conf", "-e", "stderr"),
+    ),
+    "Caddyfile": Proxy(
+        "", "", ("caddy", "adapt", "--adapter", "caddyfile", "--config", "Caddyfile")
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_a_proxy_takes_its_configuration(name: str, tmp_path: Path) -> None:
+    proxy = PROXIES[name]
+    (shown,) = [block.text for block in blocks(HOWTO / "proxies.md") if block.title == name]
     (tmp_path / "site.pem").write_text(CHAIN + KEY)
-    text = shown.replace("/etc/haproxy/site.pem", str(tmp_path / "site.pem"))
-    defaults = "defaults\n    mode http\n    timeout connect 5s\n"
-    site = "\nbackend site\n    timeout server 60s\n    server site 127.0.0.1:8000\n"
-    (tmp_path / "haproxy.cfg").write_text(defaults + text + site)
+    text = shown.replace("/etc/haproxy/site.pem", "site.pem")
+    (tmp_path / name).write_text(proxy.before + text + proxy.behind)
+    command, *arguments = proxy.check
     done = subprocess.run(
-        [need("haproxy"), "-c", "-f", str(tmp_path / "haproxy.cfg")],
+        [need(command), *arguments],
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_every_proxy_of_the_page_is_tried() -> None:
+    titles = {block.title for block in blocks(HOWTO / "proxies.md") if block.language != "toml"}
+    assert titles == PROXIES.keys()
