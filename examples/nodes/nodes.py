@@ -127,12 +127,19 @@ async def keep(name: str, command: Sequence[str]) -> None:
                 process.terminate()
                 await process.wait()
                 raise
-            print(f"{name} has ended ({code}), and is started again.", flush=True)
+            why = f": {last_line(name)}" if code > 0 else ""
+            print(f"{name} has ended ({code}), and is started again{why}", flush=True)
             await asyncio.sleep(PAUSE_SECONDS)
 
 
 def log_of(name: str) -> BinaryIO:
     return open(DATA / f"{name}.log", "ab")
+
+
+def last_line(name: str) -> str:
+    """What a program has said last."""
+    said = (DATA / f"{name}.log").read_text(errors="replace").splitlines()
+    return said[-1] if said else "it said nothing"
 
 
 def wait_until_ready() -> None:
