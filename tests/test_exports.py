@@ -36,6 +36,7 @@ EXPORTS: Final = {
         "PublishRefusedError",
         "Published",
         "Refusal",
+        "RefusedError",
         "Session",
         "Span",
         "Text",

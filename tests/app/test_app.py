@@ -415,6 +415,7 @@ def test_the_sdk_exports_what_an_author_needs() -> None:
         "PublishRefusedError",
         "Published",
         "Refusal",
+        "RefusedError",
         "Session",
         "Span",
         "Text",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.net.helpers import patience
 
-from holdfast.app import App, Session
+from holdfast.app import App, RefusedError, Session
 from holdfast.app.node import Node
 from holdfast.core.items import Text
 from holdfast.core.limits import LinkLimits
@@ -80,6 +80,10 @@ def said(node: Node) -> list[tuple[int, str]]:
         for method, batch in node.outgoing.take()
         for params in (batch if method == m.EMIT else [batch])
     ]
+
+
+def sids_and_texts(node: Node) -> list[tuple[str, str]]:
+    return [(call.sid, call.item.text) for _, batch in node.outgoing.take() for call in batch]
 
 
 async def test_outputs_follow_a_session_to_the_node_that_has_it_then() -> None:
@@ -363,6 +367,61 @@ async def test_a_session_that_another_instance_gets_is_moved_after_a_while() -> 
         await it.idle()
         assert it.heard == ["move", "adopt"]
         assert it.session.node is it.b
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_what_is_kept_for_a_session_that_another_instance_gets_is_told(stored: bool) -> None:
+    """Also what its node may have stored and did not tell. It is not said later."""
+    refused: list[RefusedError] = []
+    async with moving(LinkLimits(elsewhere_seconds_max=0.01)) as it:
+
+        @it.app.on_error
+        async def failed(session: Session, error: RefusedError) -> None:
+            refused.append(error)
+            it.app.progress.move()
+
+        await it.session.text("one")
+        it.tell(it.a, LEAVES)
+        await it.session.text("two")
+        await it.session.join("g")
+        if stored:
+            it.accepts(it.a, 1)
+        async with patience():
+            await it.app.progress.until(lambda: "move" in it.heard and bool(refused))
+            await it.idle()
+        (error,) = refused
+        assert error.outputs == [Text("two")] if stored else [Text("one"), Text("two")]
+        it.adopted(it.b)
+        await it.session.text("three")
+        assert said(it.b) == [(1, "three")]
+        assert [sid for sid, _ in sids_and_texts(it.a)] == ([] if stored else [""])
+
+
+@pytest.mark.parametrize("code", ["", m.UNKNOWN_SESSION])
+async def test_a_call_that_a_node_refuses_is_told(code: str) -> None:
+    told: list[tuple[Session | None, RefusedError]] = []
+    async with moving() as it:
+
+        @it.app.on_error
+        async def failed(session: Session | None, error: RefusedError) -> None:
+            told.append((session, error))
+            it.app.progress.move()
+
+        def refuse(number: int) -> None:
+            it.app.dispatcher.refused(m.Refused(number, "no", code), it.a)
+
+        await it.session.text("one")
+        await it.app.say("another", "must", Text("two"))
+        refuse(1)
+        refuse(2)
+        it.accepts(it.a, 2)
+        refuse(3)
+        expected = [it.session] if code else [it.session, None, None]
+        async with patience():
+            await it.app.progress.until(lambda: len(told) == len(expected))
+        assert [session for session, _ in told] == expected
+        texts = [error.outputs for _, error in told]
+        assert texts == ([[Text("one")]] if code else [[Text("one")], [Text("two")], []])
 
 
 async def test_calls_for_a_session_move_with_new_numbers() -> None:

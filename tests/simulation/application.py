@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from holdfast.app import App
+from holdfast.app import App, RefusedError
 from holdfast.app.outgoing import Outgoing
 from holdfast.app.session import Session
 from holdfast.link.messages import Emit
@@ -71,6 +71,11 @@ class ApplicationNode:
         @app.on_remember
         def remember() -> dict[str, int]:
             return dict(database.applied)
+
+        @app.on_error
+        async def failed(session: Session | None, error: Exception) -> None:
+            if isinstance(error, RefusedError):
+                database.refused |= {str(getattr(one, "text", "")) for one in error.outputs}
 
         @app.on_open
         async def opened(session: Session) -> None:

@@ -13,11 +13,12 @@ from tests.simulation.clients.counting import CountingClient
 from tests.simulation.clients.lines import LineClient
 from tests.simulation.clients.plain import PlainClient
 from tests.simulation.cluster.world import ClusterSetup
-from tests.simulation.test_cluster import EVERYTHING, run
+from tests.simulation.test_cluster import EVERYTHING, MOVES, run
 
 FROZEN = {**EVERYTHING, "freeze_application": 1, "wake_applications": 2, "stall_commit": 1}
 FAST = ClusterSetup(Durability.FAST)
 PEOPLE = ClusterSetup(Durability.DURABLE, clients=(LineClient, PlainClient, CountingClient))
+TWO = ClusterSetup(Durability.DURABLE, instances=2)
 THREE = ClusterSetup(Durability.DURABLE, gateways=3)
 FAST_THREE_TWO = ClusterSetup(Durability.FAST, gateways=3, instances=2)
 
@@ -27,6 +28,7 @@ SEEDS = {
         (THREE, FROZEN, 30056),
         (FAST_THREE_TWO, FROZEN, 10002),
     ],
+    "what another instance's session does not get is told": [(TWO, MOVES, 10000)],
     "a gateway ends that is fenced while it stops": [(PEOPLE, FROZEN, 30036)],
 }
 

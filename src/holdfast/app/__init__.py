@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from holdfast.app.answers import Refusal
 from holdfast.app.app import App, MemberCount
+from holdfast.app.failures import RefusedError
 from holdfast.app.publishing import PublishRefusedError, UnknownSessionError
 from holdfast.app.session import Session
 from holdfast.core.identity import ClientFacts
@@ -58,6 +59,7 @@ __all__ = [
     "PublishRefusedError",
     "Published",
     "Refusal",
+    "RefusedError",
     "Session",
     "Span",
     "Text",

@@ -14,10 +14,11 @@ from typing import Any, Final, Protocol
 
 from holdfast.app.answers import Refusal
 from holdfast.app.events import HandlerCaller, handle
-from holdfast.app.failures import report
+from holdfast.app.failures import RefusedError, report
 from holdfast.app.mailbox import put
 from holdfast.app.moves import Moves
 from holdfast.app.node import Node
+from holdfast.app.outgoing import Kept
 from holdfast.app.progress import Progress
 from holdfast.app.session import Sender, Session
 from holdfast.core.limits import LinkLimits
@@ -173,8 +174,24 @@ class Dispatcher:
         elif not session.attached:
             yield m.Resumed(info.protocol, info.address)
 
-    def _lost(self, session: Session) -> None:
+    def refused(self, refused: m.Refused, node: Node) -> None:
+        """A node does not carry out a call. One for a session that has ended is no fault."""
+        call = node.outgoing.find(refused.bseq)
+        session = self.sessions.get(call.sid) if call is not None else None
+        if refused.code == m.UNKNOWN_SESSION and (session is None or session.ended):
+            _log.info("output for a session that there is not", fault=refused.message)
+        else:
+            self._refuse(session, refused.message, [call] if call is not None else [])
+
+    def _refuse(self, session: Session | None, fault: str, calls: list[Kept]) -> None:
+        sid = session.sid if session is not None else ""
+        _log.error("output refused by the gateway", session=sid, calls=len(calls), fault=fault)
+        self.spawn(report(self._app, session, RefusedError(fault, calls)))
+
+    def _lost(self, session: Session, calls: list[Kept]) -> None:
         """The session has moved to another node, where another instance holds it."""
+        if calls:
+            self._refuse(session, "another instance has the session, at another node", calls)
         self.receive([m.SessionEvent(session.sid, 0, m.Moved())], session.node)
 
     def unlink(self, node: Node) -> None:

@@ -88,7 +88,11 @@ class Handlers(LoginHandlers):
 
     def on_error(self, handler: F) -> F:
         """`(session, error)`: a handler has raised `error`, which was logged. `session` is `None`
-        if the handler gets no session. The next handler runs all the same."""
+        if the handler gets no session. The next handler runs all the same.
+
+        A `RefusedError` is not of a handler: the gateway does not carry out calls of this
+        application. Its `outputs` are shown to nobody; `session` is `None` if they were not for one
+        session of this instance."""
         return self._set("error", handler)
 
     def on_remember(self, handler: F) -> F:

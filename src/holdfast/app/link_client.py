@@ -317,7 +317,7 @@ class LinkClient:
             {
                 m.EVENTS: (list[m.TracedEvent], self._receive),
                 m.ACCEPTED: (m.Accepted, self._accepted),
-                m.REFUSED: (m.Refused, _log_refused),
+                m.REFUSED: (m.Refused, lambda told: app.dispatcher.refused(told, self.node)),
                 m.NODES: (m.Nodes, lambda told: self._owner.announced(self, told.nodes)),
                 m.INHERITED: (m.Inherited, lambda told: self._owner.inherited(self, told)),
                 **app.answers.methods,
@@ -391,10 +391,3 @@ class LinkClient:
         except (LinkClosedError, RequestError):
             return  # there is no link, or it is an older gateway's: the sessions stay until the end
         self._app.dispatcher.release(self.node)
-
-
-def _log_refused(refused: m.Refused) -> None:
-    if refused.code == m.UNKNOWN_SESSION:  # most often it has just ended
-        _log.info("output for a session that there is not", fault=refused.message)
-    else:
-        _log.error("output refused by the gateway", fault=refused.message)

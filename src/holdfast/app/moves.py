@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from holdfast.app.node import Node
-from holdfast.app.outgoing import Outgoing
+from holdfast.app.outgoing import Kept, Outgoing
 from holdfast.app.session import Session
 from holdfast.link import messages as m
 
@@ -26,14 +26,15 @@ class Moves:
     """Which node has each of `sessions`, and where its outputs go.
 
     `on_switched` is called when the outputs of a session go to another node, `on_lost` when a node
-    has given one away, and no other node has it within `seconds_max`: another instance has it.
+    has given one away, and no other node has it within `seconds_max`: another instance has it. Then
+    the calls for it that are not known to be stored are not sent any more.
     """
 
     def __init__(
         self,
         sessions: Mapping[str, Session],
         on_switched: Callable[[Session], None],
-        on_lost: Callable[[Session], None],
+        on_lost: Callable[[Session, list[Kept]], None],
         seconds_max: float,
     ) -> None:
         self._sessions = sessions
@@ -170,4 +171,8 @@ class Moves:
     def _give_up(self, session: Session) -> None:
         del self._between[session]
         self._following.discard(session)
-        self._on_lost(session)
+        kept = session.outgoing
+        left = [*kept.behind.withdraw(session.sid)] if kept.behind is not None else []
+        left += kept.withdraw(session.sid)
+        session.outgoing = session.node.outgoing
+        self._on_lost(session, left)

@@ -28,6 +28,17 @@ class Kept(NamedTuple):
     params: Any
     size: int
 
+    @property
+    def sid(self) -> str:
+        """The session that it is for; empty if it is for others, too, or for none."""
+        match self.params:
+            case Broadcast():
+                return ""
+            case Membership(sids=sids):
+                return sids[0] if len(sids) == 1 else ""
+            case params:
+                return str(params.sid)
+
     def concerns(self, sid: str) -> bool:
         """Whether it is for this session alone."""
         match self.params:
@@ -133,6 +144,10 @@ class Outgoing:
         """The calls for one session alone that are not accepted, oldest first."""
         found = [Kept(*rest) for _, *rest in self._kept]
         return [kept for kept in found if kept.concerns(sid)]
+
+    def find(self, number: int) -> Kept | None:
+        """The call with this number, if it is not accepted."""
+        return next((Kept(*rest) for each, *rest in self._kept if each == number), None)
 
     def withdraw(self, sid: str) -> list[Kept]:
         """As `about`. They are another node's now: this one gets their numbers without them, for
