@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.net.helpers import patience
 
-from holdfast.app import App, Refusal, Session
+from holdfast.app import App, Refusal, Session, dispatcher
 from holdfast.app.app import FAILURE_TEXT
 from holdfast.core.items import Binary, Notice, Text
 from holdfast.link import messages as m
@@ -571,3 +571,28 @@ async def test_a_handler_whose_own_task_was_cancelled_is_a_failure_like_any_othe
             await it.app.progress.until(lambda: it.app.dispatcher.idle)
         assert [log["event"] for log in logs] == ["a handler failed"]
         assert it.app.home.take_applied() == [m.Applied("s", 2)]
+
+
+@pytest.mark.parametrize("long", [True, False])
+async def test_handlers_that_wait_for_nothing_let_the_link_be_read_after_a_while(
+    long: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise a backlog would keep the application from giving any sign of life."""
+    monkeypatch.setattr(dispatcher, "_PASS_SECONDS_MAX", 0.0 if long else 3600.0)
+    order: list[bytes] = []
+    async with stage() as it:
+
+        @it.app.on_binary
+        async def heard(session: Session, data: bytes) -> None:
+            order.append(data)
+            asyncio.get_running_loop().call_soon(order.append, b"read")
+
+        it.receive(opened("a"))
+        await it.idle()
+        it.receive(*(m.SessionEvent("a", n, Binary(b"%d" % n)) for n in (1, 2, 3)))
+        await it.idle()
+        await asyncio.sleep(0)
+    if long:
+        assert order == [b"1", b"read", b"2", b"read", b"3", b"read"]
+    else:
+        assert order == [b"1", b"2", b"3", b"read", b"read", b"read"]

@@ -172,6 +172,44 @@ async def test_a_request_that_is_not_answered_times_out_and_a_late_answer_is_nob
         assert our.peer._asked == {}
 
 
+async def _asked_slow(link: Raw) -> list[int]:
+    """The numbers of the request `slow` and of the one behind it, which tells that it is read."""
+    asked = [await link.hear(), await link.hear()]
+    methods = [(call.id, call.method) for call in asked if isinstance(call, Request)]
+    assert [method for _, method in methods] == ["slow", HEARTBEAT]
+    return [number for number, _ in methods]
+
+
+async def test_the_time_for_an_answer_can_begin_when_the_request_is_read(tmp_path: Path) -> None:
+    """A busy program is no silent one."""
+    async with raw(tmp_path, LinkLimits(heartbeat_seconds_max=3_600.0)) as (link, side):
+
+        async def times_out() -> None:
+            with pytest.raises(TimeoutError):
+                await side.peer.request("slow", Sum(1, 2), int, seconds_max=0.01, from_reading=True)
+
+        async with patience(), asyncio.TaskGroup() as tasks:
+            asking = tasks.create_task(times_out())
+            _, heartbeat = await _asked_slow(link)
+            await asyncio.sleep(0.03)  # longer than it may take once the request is read
+            assert not asking.done()
+            await link.say(encode_response(heartbeat, None, Heartbeat()))
+
+
+async def test_a_request_may_be_answered_before_it_is_told_that_it_is_read(tmp_path: Path) -> None:
+    async with raw(tmp_path, LinkLimits(heartbeat_seconds_max=3_600.0)) as (link, side):
+        waits = side.peer.request("slow", Sum(1, 2), int, seconds_max=0.01, from_reading=True)
+        async with patience(), asyncio.TaskGroup() as tasks:
+            asking = tasks.create_task(waits)
+            slow, heartbeat = await _asked_slow(link)
+            await link.say(encode_response(slow, None, 3))
+            assert await asking == 3
+            await link.say(encode_response(heartbeat, None, Heartbeat()))
+            await link.say(encode_request(9, HEARTBEAT, Heartbeat()))
+            assert await link.hear() == Response(9, None, msgspec.Raw(b"\x80"))
+        assert side.reasons == []
+
+
 async def test_a_cancelled_request_leaves_nothing_behind(tmp_path: Path) -> None:
     never = Never()
     async with pair(tmp_path, theirs=methods(never)) as (our, _):

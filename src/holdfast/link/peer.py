@@ -228,13 +228,21 @@ class Peer:
         return number
 
     async def request(
-        self, method: str, params: Any, result: type[T], *, seconds_max: float | None = None
+        self,
+        method: str,
+        params: Any,
+        result: type[T],
+        *,
+        seconds_max: float | None = None,
+        from_reading: bool = False,
     ) -> T:
         """Send a request, and wait for the answer.
 
         Raises `RequestError` for an error as answer or an answer that is no
         `result`, `LinkClosedError` when the link ends first or has ended, and
-        `TimeoutError` after `seconds_max` (the limit of a request if not given).
+        `TimeoutError` after `seconds_max` (the limit of a request if not given). With
+        `from_reading`, that time begins when the other end has read the request. It may be busy,
+        and is not silent for longer than the link lasts.
         """
         if self._ended:
             raise LinkClosedError(self._reason)
@@ -248,9 +256,17 @@ class Peer:
             if not answer.done():
                 answer.set_exception(error)
 
+        def read(_: Heartbeat) -> None:
+            if not answer.done():
+                limit.reschedule(self._loop.time() + seconds)
+
         number = self.ask(method, params, result, answered, failed)
+        seconds = seconds_max or self._limits.request_seconds_max
+        silent = self._limits.heartbeat_seconds_max * _MISSED_HEARTBEATS_MAX
         try:
-            async with asyncio.timeout(seconds_max or self._limits.request_seconds_max):
+            async with asyncio.timeout(max(seconds, silent) if from_reading else seconds) as limit:
+                if from_reading:  # it is answered as soon as it is read
+                    self.ask(HEARTBEAT, Heartbeat(), Heartbeat, read, lambda error: None)
                 return await answer
         finally:
             self._asked.pop(number, None)

@@ -216,6 +216,7 @@ class Assignment:
                 m.Remember([session.sid for session in sessions]),
                 dict[str, m.Number],
                 seconds_max=self._limits.remember_seconds_max,
+                from_reading=True,
             )
         except LinkClosedError:
             return  # the sessions were given to another, or wait

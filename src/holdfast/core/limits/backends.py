@@ -23,7 +23,8 @@ class LinkLimits(Group, frozen=True, forbid_unknown_fields=True):
     reconnect_seconds_max: float = 5.0
     """The longest pause between two attempts to dial."""
     remember_seconds_max: float = 10.0
-    """The time for an application to answer which commands of sessions it remembers."""
+    """The time for an application to answer which commands of sessions it remembers, since it has
+    read the question; and to read that sessions of it go to another node."""
     return_seconds_max: float = 3.0
     """From the start of a gateway: so long a session waits for the instance that held it."""
     elsewhere_seconds_max: float = 30.0
