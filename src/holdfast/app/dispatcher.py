@@ -21,6 +21,7 @@ from holdfast.app.node import Node
 from holdfast.app.outgoing import Kept
 from holdfast.app.progress import Progress
 from holdfast.app.session import Sender, Session
+from holdfast.app.turns import Turns
 from holdfast.core.limits import LinkLimits
 from holdfast.link import messages as m
 from holdfast.link import tracing
@@ -29,8 +30,6 @@ from holdfast.net.runtime.loop import is_cancelled
 
 _log: Final = RateLimitedLogger("holdfast.app")
 
-_PASS_SECONDS_MAX: Final = 0.05
-"""Handlers that wait for nothing run for about so long before the link is read again."""
 _WITHOUT_CLIENT: Final = (m.Detached, m.Closed, m.Moved)
 """Events after which no client is there to be told anything."""
 
@@ -58,8 +57,7 @@ class Dispatcher:
         self._releasing: set[Node] = set()
         """Nodes to which every session is given back that has no handler running."""
         self._busy = 0
-        self._pass_began: float | None = None
-        """When this pass of the event loop had its first session with more to do."""
+        self._turns = Turns()
         self.traced = 0
         """How many running handlers are traced."""
 
@@ -280,7 +278,7 @@ class Dispatcher:
                     session.applied = event.cseq
                     session.output_number = session.outgoing.number
                     self._report(session, event.cseq)
-                    if mailbox and self._is_long():
+                    if mailbox and self._turns.over():
                         await asyncio.sleep(0)
         finally:
             session.mailbox = None
@@ -288,20 +286,6 @@ class Dispatcher:
             if session.node in self._releasing:
                 self._release(session)
             self._app.progress.move()
-
-    def _is_long(self) -> bool:
-        """Whether this pass of the event loop takes long. After an outage all sessions have much to
-        do: handlers that wait for nothing would let no sign of life out, and no answer, until all
-        of it is done; a gateway takes such an application for dead."""
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        if self._pass_began is None:
-            self._pass_began = now
-            loop.call_soon(self._pass_over)
-        return now - self._pass_began >= _PASS_SECONDS_MAX
-
-    def _pass_over(self) -> None:
-        self._pass_began = None
 
     async def _handle_traced(self, session: Session, event: m.TracedEvent) -> None:
         self.traced += 1
