@@ -186,7 +186,11 @@ class Giving:
         for session in sessions:
             compaction.forget(session)
             session.persistent = False  # what is not in that snapshot would be lost
-        given = set(await self._given([session.sid for session in sessions], run))
+        given: set[str] = set()
+        try:  # while it is not known, they are nobody's
+            given.update(await self._neighbours.give([session.sid for session in sessions], run))
+        except StoreError as error:
+            _log.warning("no session given to another node", error=str(error))
         gone = [session for session in sessions if session.sid in given]
         self._manager.counts.moved_out += len(gone)
         for session in gone:
@@ -194,22 +198,6 @@ class Giving:
             session.free()
         self._take_back([session for session in sessions if session.sid not in given])
         return len(gone)
-
-    async def _given(self, sids: Sequence[str], run: int) -> list[str]:
-        """Give these sessions; those that are given. While that is not known, they are nobody's."""
-        try:
-            return await self._neighbours.give(sids, run)
-        except StoreError as error:
-            _log.warning("sessions may have been given to another node", error=str(error))
-        while True:
-            await asyncio.sleep(self._limits.retry_seconds_max)
-            try:
-                found = await self._neighbours.arrived(sids)
-            except StoreError as error:
-                _log.warning("sessions may be another node's", error=str(error))
-            else:
-                mine = {session.row.sid for session in found.sessions}
-                return [sid for sid in sids if sid not in mine]
 
     def _take_back(self, sessions: Sequence[Session]) -> None:
         for session in sessions:

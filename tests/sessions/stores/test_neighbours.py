@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -25,7 +25,7 @@ from tests.simulation.postgresql.client import SIMULATED, simulate
 
 from holdfast.sessions.records import Batch, Stored
 from holdfast.sessions.stores.base import StoreError, StoreFencedError, Whereabouts
-from holdfast.sessions.stores.postgres import content, runs
+from holdfast.sessions.stores.postgres import connection, content, runs
 from holdfast.sessions.stores.postgres.connection import Transaction
 from holdfast.sessions.stores.postgres.store import PostgresStore
 
@@ -338,6 +338,72 @@ async def test_a_run_that_does_not_hear_that_it_has_the_sessions_leaves_them_to_
     await second.close(clean=False)
     third = either.store("c")
     assert [head.sid for head in (await third.open()).heads] == ["s1"]
+
+
+@contextlib.contextmanager
+def lost_answers(patch: pytest.MonkeyPatch, *, committed: bool) -> Iterator[None]:
+    """The connection of each transaction breaks at its end, before or after the commit."""
+    honest = connection._transaction
+
+    @contextlib.asynccontextmanager
+    async def transaction(*arguments: Any) -> AsyncIterator[None]:
+        async with honest(*arguments):
+            yield
+            if not committed:
+                raise ConnectionResetError
+        raise ConnectionResetError
+
+    with patch.context() as patched:
+        patched.setattr(connection, "_transaction", transaction)
+        yield
+
+
+async def test_an_adoption_whose_answer_is_lost_is_asked_for(
+    either: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await either.opened("a"), await either.opened("b")
+    await first.commit(said(1, "s1", 1, "a"))
+    await first.close(clean=False)
+    assert (await second.neighbours.look()).adoptable
+    with lost_answers(monkeypatch, committed=False), pytest.raises(StoreError, match="reached"):
+        await second.neighbours.adopt()
+    with lost_answers(monkeypatch, committed=True):
+        stored = await second.neighbours.adopt()
+    assert stored is not None
+    assert [head.sid for head in stored.heads] == ["s1"]
+    assert await texts(second, "s1") == ["a"], "with what is in the journal of the other"
+    assert await second.neighbours.adopt() is None
+
+
+async def test_a_move_whose_answer_is_lost_is_asked_for(
+    either: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await either.opened("a"), await either.opened("b")
+    await first.commit(said(1, "s1", 1, "a"))
+    await second.neighbours.ask({"s1": 0})
+    with lost_answers(monkeypatch, committed=False), pytest.raises(StoreError, match="reached"):
+        await first.neighbours.give(["s1"], number_of(second))
+    assert await second.neighbours.ask({"s1": 0}) == {"s1": ASKED}
+    with lost_answers(monkeypatch, committed=True):
+        assert await first.neighbours.give(["s1"], number_of(second)) == ["s1"]
+    assert await second.neighbours.ask({"s1": 0}) == {"s1": HERE}
+
+
+async def test_a_commit_that_is_under_way_is_waited_for(database: Database) -> None:
+    first = await database.opened("a")
+    other = await asyncpg.connect(database.cluster.url(database.name))
+    try:
+        async with other.transaction():
+            number = await other.fetchval(connection.NUMBER)
+            asking = asyncio.get_running_loop().create_task(first._reader.committed(number))
+            for _ in range(5):  # each after what it asks
+                await first.beat()
+            assert not asking.done()
+        assert await asking
+    finally:
+        await other.close()
+    lost = str(int(number) + 1_000)
+    assert not await first._reader.committed(lost), "the server has lost it"
 
 
 async def test_a_session_that_is_kept_is_refused(either: Database) -> None:

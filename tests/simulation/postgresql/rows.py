@@ -45,6 +45,8 @@ class Tables:
         self.locks: dict[Place, Transaction] = {}
         self.owners: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
         """By session: each generation and the run that owns it, in order."""
+        self.outcomes: dict[str, str] = {}
+        """What became of the transactions that have asked for their number."""
         self.written = self.flushed = 1
         """How far the log is written, and how far it is on the disk."""
         self._unflushed: list[dict[Place, Values | None]] = []
@@ -71,6 +73,8 @@ class Tables:
     def crash(self) -> None:
         """What is not on the disk is lost."""
         self.locks.clear()
+        under_way = [number for number, what in self.outcomes.items() if what == "in progress"]
+        self.outcomes.update(dict.fromkeys(under_way, "aborted"))
         for before in reversed(self._unflushed):
             for place, values in before.items():
                 self._set(place, values)
@@ -96,6 +100,14 @@ class Transaction:
         self.tables = tables
         self.changes: dict[Place, Values | None] = {}
         self._held: set[Place] = set()
+        self._number = ""
+        """Its number, if that was asked for."""
+
+    def number(self) -> str:
+        if not self._number:
+            self._number = str(self.tables.number("transaction"))
+            self.tables.outcomes[self._number] = "in progress"
+        return self._number
 
     # --- reading
 
@@ -178,10 +190,15 @@ class Transaction:
     def commit(self, *, flush: bool) -> None:
         if self.changes:
             self.tables.store(self.changes, flush=flush)
-        self.release()
+        self._end("committed")
 
     def release(self) -> None:
-        """It has ended. Without `commit`, nothing of it has happened."""
+        """It has ended, and nothing of it has happened."""
+        self._end("aborted")
+
+    def _end(self, outcome: str) -> None:
+        if self._number:
+            self.tables.outcomes[self._number] = outcome
         for place in self._held:
             self.tables.locks.pop(place, None)
         self._held.clear()

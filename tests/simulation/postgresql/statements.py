@@ -477,6 +477,8 @@ STATEMENTS: Final[dict[str, Statement]] = {
     "SELECT pg_backend_pid()": lambda tx: [row(pid=1)],
     "SELECT 1 FROM holdfast.node WHERE inc = $1 AND NOT fenced": living,
     connection._TYPES: nothing,
+    connection.NUMBER: lambda tx: [row(number=tx.number())],
+    connection._STATUS: lambda tx, number: [row(status=tx.tables.outcomes.get(number))],
     opening._SERVER: server,
     opening._WHOSE: lambda tx: [row(ours=True, others=[])],
     opening._VERSION: lambda tx: [row(product=PRODUCT, number=SCHEMA_VERSION)],

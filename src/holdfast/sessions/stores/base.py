@@ -151,6 +151,9 @@ class Neighbours(Protocol):
         """Take over the sessions of all runs that are fenced; `None` if there is none.
 
         `Stored.ended` has what those runs have heard. Their journals are for `Store.recover`.
+
+        If the connection breaks during the commit, it waits until the outcome is known. After a
+        `StoreError`, nothing was taken over.
         """
 
     async def rows(self, sids: Sequence[str]) -> list[Row]:
@@ -211,7 +214,8 @@ class Neighbours(Protocol):
         """Give sessions to another run that has asked for them. Returns those that are its own now.
 
         The snapshots of those that are loaded are committed before, and nothing of them after
-        that.
+        that. If the connection breaks during the commit, it waits until the outcome is known. After
+        a `StoreError`, none was given.
         """
 
 

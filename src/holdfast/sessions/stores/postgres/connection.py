@@ -17,7 +17,7 @@ import asyncpg
 
 from holdfast.core.limits import StoreLimits
 from holdfast.net.loggers import LazyLogger
-from holdfast.sessions.stores.base import StoreBusyError
+from holdfast.sessions.stores.base import StoreBusyError, StoreError
 from holdfast.sessions.stores.postgres.faults import FAULTS, LOST, explain
 
 _log = LazyLogger("holdfast.store")
@@ -26,6 +26,12 @@ _CLOSE_SECONDS_MAX: Final = 2.0
 _RETRY_SECONDS: Final = 0.1
 """Between two attempts to connect to a server that starts."""
 _TYPES: Final = "SELECT $1::text[], $2::bytea[], $3::bigint[], $4::float8[]"
+NUMBER: Final = "SELECT pg_current_xact_id()::text"
+"""Of a transaction, with which `Connection.committed` finds it."""
+_STATUS: Final = """
+    SELECT CASE WHEN $1::text::xid8 < pg_current_xact_id() THEN pg_xact_status($1::text::xid8) END
+"""
+"""`NULL` for a transaction that the server does not know: it has lost its newest ones."""
 _IDLE: Final = "SET LOCAL idle_in_transaction_session_timeout = {}"
 _STATEMENTS_MAX: Final = 50
 """Prepared statements that are kept."""
@@ -90,6 +96,33 @@ class Connection:
             except FAULTS as error:
                 self._lost(error)
                 raise explain(self.name, error) from error
+
+    @asynccontextmanager
+    async def certain(self, idle_seconds_max: float) -> AsyncIterator[Transaction]:
+        """As `transaction`, whose outcome is known at its end: after a `StoreError`, nothing is
+        stored. If the connection is lost during the commit, this asks until the server says."""
+        number = ""
+        try:
+            async with self.transaction(idle_seconds_max) as work:
+                yield work
+                number = await work.value(NUMBER)
+        except StoreError:
+            if not (number and await self.committed(number)):
+                raise
+
+    async def committed(self, number: str) -> bool:
+        """Whether a transaction was committed that may still be under way. Waits for its end, and
+        for the server."""
+        while True:
+            try:
+                status = await self.value(_STATUS, number)
+            except StoreError as error:
+                _log.warning("not known yet whether a transaction was committed", error=str(error))
+                await asyncio.sleep(self._limits.retry_seconds_max)
+                continue
+            if status != "in progress":
+                return bool(status == "committed")
+            await asyncio.sleep(_RETRY_SECONDS)
 
     async def close(self) -> None:
         db, self._db = self._db, None

@@ -154,7 +154,7 @@ class PostgresNeighbours:
 
     async def adopt(self) -> Stored | None:
         content = self._content
-        async with self._watcher.transaction(self._idle_seconds_max) as work:
+        async with self._watcher.certain(self._idle_seconds_max) as work:
             adopted, heads = await adopt(work, content.inc)
             if not adopted.runs and not heads.heads and not heads.set_aside:
                 return None
@@ -232,7 +232,7 @@ class PostgresNeighbours:
 
     async def give(self, sids: Sequence[str], run: int) -> list[str]:
         content = self._content
-        async with self._reader.transaction(self._idle_seconds_max) as work:
+        async with self._reader.certain(self._idle_seconds_max) as work:
             given = await self._give(work, sids, run)
         content.folded(given)
         return [sid for sid in sids if sid in given]
