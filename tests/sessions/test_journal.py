@@ -724,3 +724,37 @@ async def test_a_store_that_does_not_fold_is_asked_again(setting: Setting) -> No
             busy.emit(Text("x"), MUST, 1.0)
             await setting.journal.settled()
     assert setting.store.unfolded == 0
+
+
+@pytest.mark.parametrize("shared_output", [False, True], ids=["changed", "extended"])
+async def test_a_commit_begins_at_once_when_very_many_sessions_have_news(
+    shared_output: bool,
+) -> None:
+    setting = Setting()
+    sessions = [active(setting, Durability.FAST) for _ in range(3)]
+    await setting.commit()
+    setting.store.batches.clear()
+    setting.store.committed.clear()
+    setting.journal._limits = StoreLimits(commit_sessions_max=3, commit_seconds_max=3_600.0)
+    entry = shared(Text("x"), MUST, 1.0)
+    assert entry is not None
+
+    def say(session: Session) -> None:
+        if shared_output:
+            session.emit_shared(entry)
+        else:
+            session.emit(Text("x"), MUST, 1.0)
+
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(setting.journal.run(setting.store))
+        for session in sessions[:2]:
+            say(session)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert setting.store.batches == []
+        say(sessions[2])
+        async with asyncio.timeout(60.0):
+            await setting.store.committed.wait()
+        setting.journal.stop()
+    batch = setting.store.batches[0]
+    assert len(batch.records) + sum(len(keys) for keys, _ in batch.extensions) == 3

@@ -218,3 +218,17 @@ def test_a_malformed_stored_id_is_left_out() -> None:
     desk.ids = desk.new_ids()
     desk.ids.restore(desk.stored)
     assert desk.publish(Text("a"), id="1", sessions=[session.sid]).repeated
+
+
+@pytest.mark.parametrize(
+    "it",
+    [
+        Publication(Targets(("a",)), (Text("x"),)),
+        Publication(Targets(("a", "b"), ("c",), ("d", "e")), (Text("x"),)),
+        Publication(Targets(("a",)), (Text("x"),) * 3),
+        Publication(Targets(("a",)), (Text("x"),), MUST, "i" * 128),
+    ],
+    ids=["least", "targets", "items", "id"],
+)
+def test_a_publication_may_be_as_large_as_it_may_be(it: Publication) -> None:
+    Desk().publishing.check(it)

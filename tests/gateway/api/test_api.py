@@ -147,6 +147,8 @@ async def test_a_bad_request_is_answered_with_what_was_found(tmp_path: Path) -> 
             assert answer.status == status, name
             assert words in found(answer)["error"], (name, answer.body)
         assert (await api.publish(to={"user": "a"}, item="x"))["reached"] == 0
+        answer = await api.ask("/v1/publish", [{"to": {"user": "a"}, "item": "x"}] * 1000)
+        assert (answer.status, len(json.loads(answer.body))) == (200, 1000)
 
 
 async def test_methods_and_the_document(tmp_path: Path) -> None:
