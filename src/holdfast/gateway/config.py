@@ -341,8 +341,9 @@ def _check_tls(key: str, listener: ListenerConfig, config: Config) -> None:
 
 
 def _check_sockets(key: str, listener: ListenerConfig, config: Config) -> None:
+    address = listener.address
     with inside(f"{key}.bind"):
-        check_bind(listener.address, listener.bind)
+        check_bind(address, listener.bind)
     if listener.proxy is not None:
         with inside(f"{key}.proxy"):
             TrustedProxies(listener.proxy)
