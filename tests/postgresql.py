@@ -68,6 +68,10 @@ class Cluster:
     def data(self) -> Path:
         return self.folder / "data"
 
+    @property
+    def _saved(self) -> Path:
+        return self.folder / "saved"
+
     def make(self) -> None:
         """Make the cluster's files."""
         if os.getuid() == 0:
@@ -104,6 +108,18 @@ class Cluster:
             self._server.send_signal(how)
             self._server.wait(_SECONDS_MAX)
             self._server = None
+
+    def save(self) -> None:
+        """Copy the files of the server, which is stopped."""
+        assert self._server is None
+        shutil.rmtree(self._saved, ignore_errors=True)
+        _copy(self.data, self._saved)
+
+    def restore(self) -> None:
+        """Go back to the copy: what was committed since is lost, as where a standby takes over."""
+        assert self._server is None
+        shutil.rmtree(self.data)
+        self._saved.rename(self.data)
 
     @contextmanager
     def stopped(self, processes: Sequence[int]) -> Iterator[None]:
@@ -239,6 +255,11 @@ def running(**settings: str) -> Iterator[Cluster]:
             yield cluster
         finally:
             cluster.stop()
+
+
+def _copy(folder: Path, target: Path) -> None:
+    """Copy a folder with the owners of its files."""
+    subprocess.run(["cp", "-a", str(folder), str(target)], check=True)
 
 
 def _user() -> pwd.struct_passwd:

@@ -6,43 +6,29 @@ import asyncio
 import json
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import pytest
-import pytest_asyncio
 from msgspec import structs
-from tests.cli.process import program, run
+from tests.cli.process import run
 from tests.gateway.admin.asking import administered, ask, told
-from tests.gateway.clients import person, v1, v1_at
-from tests.gateway.relay import relay_to
+from tests.gateway.clients import person, v1
 from tests.gateway.running import SECONDS, TCP, eventually, serving
-from tests.gateway.test_metrics import scraped
 from tests.gateway.test_postgresql import LIMITS, Place, acknowledged, goes_on, said_one
-from tests.ports import free_port
-from tests.postgresql import Cluster
 
 from holdfast.core.clock import monotonic
 from holdfast.core.ids import new_resume_code, show_resume_code
 from holdfast.gateway.environment import Environment
 from holdfast.gateway.gateway import Gateway
-from holdfast.gateway.store_config import StoreConfig
 from holdfast.sessions.fetching import Fetched
 from holdfast.sessions.records import Found, Stored
 from holdfast.sessions.session import Session
-from holdfast.sessions.stores.base import OtherRun, StoreError, StoreFencedError, Whereabouts
+from holdfast.sessions.stores.base import OtherRun, StoreError, Whereabouts
 from holdfast.sessions.stores.postgres.store import PostgresStore
 from holdfast.sessions.tokens import split_token
 
 Durability = Literal["fast", "durable"]
-
-
-@pytest_asyncio.fixture
-async def place(postgresql: Cluster, tmp_path: Path) -> AsyncIterator[Place]:
-    database = await postgresql.empty_database()
-    yield Place(postgresql, database, tmp_path)
-    await postgresql.give_back(database)
 
 
 @pytest.mark.parametrize("durability", ["fast", "durable"])
@@ -579,111 +565,9 @@ async def test_nobody_is_fenced_while_the_database_is_away(place: Place) -> None
         assert first.manager.counts.adopted == second.manager.counts.adopted == 0
 
 
-async def test_a_gateway_without_the_database_stops_and_the_others_go_on(place: Place) -> None:
-    """Its sessions are taken after the lease; before that, it says nothing any more."""
-    short = LIMITS.but(store={"lease_seconds_max": 1.0})
-    async with relay_to(place.cluster.port) as relay:
-        config = place.config("fast", "a", short)
-        url = place.cluster.network_url(place.database)
-        url = url.replace(str(place.cluster.port), str(relay.port))
-        config = structs.replace(config, store=StoreConfig(url=url))
-        gateway, started = Gateway(config), asyncio.Event()
-
-        async def ends_fenced() -> None:
-            with pytest.raises(StoreFencedError):
-                await gateway.run(started.set)
-
-        async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(ends_fenced())
-            await started.wait()
-            async with serving(place.config("fast", "b", PATIENT)) as second, v1(gateway) as client:
-                welcome = await client.expect("welcome")
-                await client.say("cmd", c=1, d="one")
-                await client.expect("text")
-                await acknowledged(client)
-                relay.open = False
-                relay.cut()
-                hurry(second)
-                await eventually(lambda: not lasts(gateway))
-                await client.say("cmd", c=2, d="never")
-                hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0}
-                await goes_on(second, hello)
-                relay.open = True
-                await running
-            assert not [each for each in client.got if each.get("d") == "never"]
-
-
 def lasts(gateway: Gateway) -> bool:
     assert gateway._cluster is not None
     return gateway._cluster.membership.lasts()
-
-
-# --- with processes
-
-
-def configuration(place: Place, node: str, port: int, durability: str, more: str = "") -> Path:
-    path = place.folder / f"{node}.toml"
-    path.write_text(
-        f'node = "{node}"\n[store]\nurl = "{place.cluster.url(place.database)}"\n'
-        f"[limits.store]\nlease_seconds_max = 1\nbeat_seconds_max = 0.1\n{more}"
-        f'[[listener]]\nurl = "ws://127.0.0.1:{port}/"\nbackend = "echo"\n'
-        f'durability = "{durability}"\n'
-    )
-    return path
-
-
-@pytest.mark.parametrize(("durability", "seen"), [("fast", "at once"), ("durable", "by its lease")])
-async def test_clients_of_a_killed_gateway_go_on_at_another_one(
-    place: Place, durability: Durability, seen: str
-) -> None:
-    port = free_port()
-    path = configuration(place, "a", port, durability)
-    async with (
-        serving(administered(place.config(durability, "b", PATIENT))) as second,
-        program("serve", str(path), folder=place.folder) as it,
-    ):
-        await it.logged("listening for clients")
-        async with v1_at(port) as client:
-            welcome = await client.expect("welcome")
-            await client.say("cmd", c=1, d="one")
-            await client.expect("text")
-            await acknowledged(client)
-            if seen == "by its lease":
-                await place.run("UPDATE holdfast.node SET host = 'elsewhere' WHERE name = 'a'")
-            it.send(signal.SIGKILL)
-            await client.closed()
-            if seen == "by its lease":
-                hurry(second)
-        hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0}
-        await goes_on(second, hello)
-        assert (await scraped(second))["holdfast_nodes_fenced_total"] == 1
-
-
-async def test_a_gateway_that_was_stopped_says_nothing_for_sessions_that_others_have(
-    place: Place,
-) -> None:
-    port = free_port()
-    path = configuration(place, "a", port, "fast")
-    async with (
-        serving(place.config("fast", "b", PATIENT)) as second,
-        program("serve", str(path), folder=place.folder) as it,
-    ):
-        await it.logged("listening for clients")
-        async with v1_at(port) as client:
-            welcome = await client.expect("welcome")
-            await client.say("cmd", c=1, d="one")
-            await client.expect("text")
-            await acknowledged(client)
-            it.send(signal.SIGSTOP)
-            hurry(second)
-            await client.say("cmd", c=2, d="never")
-            hello = {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0}
-            await goes_on(second, hello)
-            it.send(signal.SIGCONT)
-            assert (await client.closed())[0] != 1000
-            assert await it.ends() == 1
-            assert not [each for each in client.got if each.get("d") == "never"]
-        assert "because this one was silent for too long" in it.err
 
 
 async def test_the_nodes_are_listed(place: Place) -> None:

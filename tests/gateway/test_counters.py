@@ -23,8 +23,8 @@ from tests.backends.terminal import test_statistics
 from tests.backends.test_upstreams import bridged
 from tests.cli.process import program
 from tests.gateway import (
-    test_cluster,
     test_cluster_link,
+    test_cluster_processes,
     test_flow,
     test_metrics,
     test_security_log,
@@ -246,7 +246,9 @@ ELSEWHERE: Final[dict[str, Callable[..., Any]]] = {
         ("node_adoption_seconds_count", "sessions_adopted_total"),
         test_cluster_link.test_an_application_goes_on_with_the_sessions_of_a_gateway_that_has_ended,
     ),
-    "nodes_fenced_total": test_cluster.test_clients_of_a_killed_gateway_go_on_at_another_one,
+    "nodes_fenced_total": (
+        test_cluster_processes.test_clients_of_a_killed_gateway_go_on_at_another_one
+    ),
     "session_viewers": test_statistics.test_of_one_terminal,
     "build_info{version}": test_metrics.test_the_process_is_there_too,
     **{

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 import asyncpg
 import pytest
-import pytest_asyncio
 from msgspec import structs
 from tests.cli.process import program
 from tests.gateway.clients import V1, v1, v1_at
-from tests.gateway.running import SECONDS, WS, configured, eventually, serving
+from tests.gateway.running import SECONDS, WS, configured, eventually, port, serving
 from tests.ports import free_port
 from tests.postgresql import Cluster
 from websockets.exceptions import ConnectionClosed
@@ -57,22 +56,16 @@ class Place:
         return await self.cluster.run(self.database, statement)
 
 
-@pytest_asyncio.fixture
-async def place(postgresql: Cluster, tmp_path: Path) -> AsyncIterator[Place]:
-    database = await postgresql.empty_database()
-    yield Place(postgresql, database, tmp_path)
-    await postgresql.give_back(database)
-
-
 async def acknowledged(client: V1) -> None:
     """Wait for the acknowledgement of a command, which may have come before its answer."""
     if not any(message["t"] == "ack" for message in client.got):
         await client.expect("ack")
 
 
-async def said_one(gateway: Gateway) -> dict[str, Any]:
-    """A session of a client that has said "one". Its `hello`."""
-    async with v1(gateway) as client:
+async def said_one(where: Gateway | int) -> dict[str, Any]:
+    """A session of a client that has said "one" at a gateway, or a port. Its `hello`."""
+    at = where if isinstance(where, int) else port(where, "ws")
+    async with v1_at(at) as client:
         welcome = await client.expect("welcome")
         await client.say("cmd", c=1, d="one")
         await client.expect("text")
@@ -80,9 +73,10 @@ async def said_one(gateway: Gateway) -> dict[str, Any]:
     return {"token": welcome["token"], "epoch": welcome["epoch"], "last": 0}
 
 
-async def goes_on(gateway: Gateway, hello: dict[str, Any]) -> None:
-    """The client resumes with all that it has missed."""
-    async with v1(gateway, **hello) as client:
+async def goes_on(where: Gateway | int, hello: dict[str, Any]) -> None:
+    """The client resumes at a gateway, or a port, with all that it has missed."""
+    at = where if isinstance(where, int) else port(where, "ws")
+    async with v1_at(at, **hello) as client:
         resumed = await client.expect("resumed")
         assert (resumed["from"], resumed["to"], resumed["cin"]) == (1, 1, 1)
         await client.say("cmd", c=2, d="two")
@@ -192,15 +186,15 @@ async def test_outages_that_last_lose_nothing_and_store_nothing_twice(
 
 async def test_a_killed_gateway_s_sessions_are_taken_by_the_next_one(place: Place) -> None:
     url = place.cluster.url(place.database)
-    port = free_port()
+    where = free_port()
     config = place.folder / "holdfast.toml"
     config.write_text(
-        f'node = "a"\n[store]\nurl = "{url}"\n[[listener]]\nurl = "ws://127.0.0.1:{port}/"\n'
+        f'node = "a"\n[store]\nurl = "{url}"\n[[listener]]\nurl = "ws://127.0.0.1:{where}/"\n'
         'backend = "echo"\ndurability = "durable"\n'
     )
     async with program("serve", str(config), folder=place.folder) as it:
         await it.logged("listening for clients")
-        async with v1_at(port) as client:
+        async with v1_at(where) as client:
             welcome = await client.expect("welcome")
             await client.say("cmd", c=1, d="one")
             await client.expect("text")

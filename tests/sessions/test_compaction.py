@@ -113,6 +113,17 @@ def test_a_session_that_leaves_has_a_snapshot_at_once(setting: Setting) -> None:
     assert setting.snapshots(2) == [["a"], []]
 
 
+def test_a_refused_snapshot_of_a_session_that_leaves_is_in_the_next_commit(
+    setting: Setting,
+) -> None:
+    one, two = kept("a", "b")
+    setting.compaction.leave(one)
+    assert setting.compaction.contribute(Batch(1)) == []
+    setting.compaction.leave(two)
+    setting.compaction.failed([])
+    assert setting.snapshots(2) == [["a", "b"], []]
+
+
 @pytest.mark.parametrize(("left", "adopted"), [(999, 0), (0, 999), (400, 599)])
 def test_the_journal_of_other_runs_counts_and_is_folded_before_it_is_dropped(
     setting: Setting, left: int, adopted: int

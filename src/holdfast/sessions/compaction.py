@@ -31,6 +31,7 @@ class Compaction:
 
     __slots__ = (
         "_boundary",
+        "_contributed",
         "_cuts",
         "_dropping",
         "_journaled",
@@ -53,6 +54,8 @@ class Compaction:
         neighbours in the store, which writes few pages for them."""
         self._leaving: list[DurableState] = []
         """Sessions that another run gets: their snapshots are next."""
+        self._contributed: list[DurableState] = []
+        """Those whose snapshots are in the commit in flight."""
         self._boundary = 0
         self._cuts = Cuts(limits.dropped_bytes_max)
         """Where the journal from `_boundary` on can be cut into slices."""
@@ -84,7 +87,8 @@ class Compaction:
         self._unrecovered = self._unrecovered or size > 0
 
     def leave(self, session: DurableState) -> None:
-        """The next commit has a snapshot of `session`, whatever is in the journal."""
+        """The next commit that is not refused has a snapshot of `session`, whatever is in the
+        journal."""
         self._leaving.append(session)
 
     def journaled(self, session: DurableState) -> None:
@@ -108,7 +112,8 @@ class Compaction:
 
         Returns the sessions of the snapshots. Called after the batch has its records.
         """
-        leaving, self._leaving = self._leaving, []
+        self._contributed = leaving = self._leaving
+        self._leaving = []
         done: list[DurableState] = []
         if not self._boundary and not leaving:
             return done
@@ -141,6 +146,7 @@ class Compaction:
 
     def committed(self, batch: Batch, size: int) -> None:
         """The batch is durable; it added `size` bytes to the journal."""
+        self._contributed = []
         self._size += size
         self._cuts.add(batch.number, size)
         if batch.journal_from:
@@ -156,6 +162,8 @@ class Compaction:
 
     def failed(self, snapshotted: Iterable[DurableState]) -> None:
         """The batch was refused: these snapshots are still to be made."""
+        self._leaving = self._contributed + self._leaving
+        self._contributed = []
         for session in snapshotted:
             if session.persistent:
                 self._todo[session] = None

@@ -28,7 +28,12 @@ from holdfast.sessions.durable_state import DurableState
 from holdfast.sessions.extensions import Extended, gather
 from holdfast.sessions.records import Batch, Extension, JournalKey, Record, Row, SetAside
 from holdfast.sessions.sharing import Sharing
-from holdfast.sessions.stores.base import Store, StoreError, StoreFencedError
+from holdfast.sessions.stores.base import (
+    Store,
+    StoreError,
+    StoreFencedError,
+    StoreTruncatedError,
+)
 from holdfast.sessions.waiters import Settled, StoreUnavailableError, Waiters
 
 _log: Final = RateLimitedLogger("holdfast.store")
@@ -71,6 +76,9 @@ class Journal:
         """Called when `broken` has become an error, or `None` again."""
         self.on_fenced: Callable[[StoreFencedError], None] = lambda error: None
         """Called when another run has taken the sessions: nothing can be stored any more."""
+        self.on_truncated: Callable[[], None] = lambda: None
+        """Called when the store has lost commits: every session is to be added with all it has
+        (`add_all`)."""
         self.on_set_aside: Callable[[SetAside], None] = lambda kept: None
         """Called with the parts that the store has set aside by itself."""
         self.commits = 0
@@ -94,6 +102,8 @@ class Journal:
         """Whether the next commit is waited for."""
         self._in_flight = False
         """Whether a commit is with the store."""
+        self._whole = False
+        """Whether the next commit has all of every session, because earlier ones are lost."""
         self._number = 0
         self.compaction = Compaction(limits)
         """Of the journal, which the commits of sessions that leave have snapshots of, too."""
@@ -265,13 +275,15 @@ class Journal:
             extensions += group.pairs(sharing)
             sync = sync or group.durable
         batch.records, batch.extensions, batch.shared = records, extensions, sharing.entries
-        batch.sync = sync or bool(closed)
+        batch.sync = sync or bool(closed) or self._whole
+        batch.whole = self._whole
         snapshotted = self.compaction.contribute(batch)
         return Commit(batch, work, extended, waiting, snapshotted, closed)
 
     def committed(self, commit: Commit, size: int) -> None:
         """`commit` is durable; it added `size` bytes to the journal."""
         self._in_flight = False
+        self._whole = self._whole and not commit.batch.whole
         self._waiters.ended(len(commit.waiting), urgent=self._urgent)
         self._turn(None)
         self.commits += 1
@@ -329,6 +341,18 @@ class Journal:
         self._closed = commit.closed + self._closed
         self._wake.set()
 
+    def _truncated(self, error: StoreTruncatedError) -> None:
+        """Earlier commits are lost: the next one has everything."""
+        _log.error("every session is stored again", why=str(error))
+        self._whole = True
+        self.on_truncated()
+
+    def add_all(self, session: DurableState) -> None:
+        """The next commit has all of `session`, whatever was stored of it before."""
+        if session.persistent:
+            session.mark_row_dirty()
+            self.compaction.leave(session)
+
     def _turn(self, error: StoreError | None) -> None:
         """The store refuses, or can be written to."""
         before, self.broken = self.broken, error
@@ -362,6 +386,10 @@ class Journal:
             except StoreFencedError as error:
                 self.on_fenced(error)
                 return
+            except StoreTruncatedError as error:
+                self._put_back(commit)
+                self._truncated(error)
+                continue
             except StoreError as error:
                 self.failed(commit, error)
             except Exception as error:
@@ -431,6 +459,8 @@ class Journal:
         """Nothing is to be written: look whether it could be."""
         try:
             await store.check()
+        except StoreTruncatedError as error:
+            self._truncated(error)
         except StoreError as error:
             self._turn(error)
         else:

@@ -113,6 +113,7 @@ class SessionManager:
         """Who may watch one."""
         journal.on_turned = self._store_turned
         journal.on_set_aside = self.loader.lost
+        journal.on_truncated = self._store_truncated
 
     @property
     def total(self) -> int:
@@ -318,6 +319,10 @@ class SessionManager:
             self.population.wait(session)
             self.life.tell(Life.DETACHED, session, reason=reason.value)
             session.backend.detached(session, reason)
+
+    def _store_truncated(self) -> None:
+        for session in self.sessions.values():
+            self._journal.add_all(session)
 
     def _store_turned(self) -> None:
         """The store has become unwritable, or writable again."""

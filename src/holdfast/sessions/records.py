@@ -227,6 +227,8 @@ class Batch(Struct):
     """Their sessions are also among the deleted ones."""
     sync: bool = False
     """Whether it must survive a loss of power, and not only the death of the process."""
+    whole: bool = False
+    """Whether it has all of every session that is loaded: earlier commits are lost."""
 
     @property
     def brief(self) -> bool:

@@ -30,6 +30,7 @@ from holdfast.sessions.stores.base import (
     StoreError,
     StoreFencedError,
     StoreReadOnlyError,
+    StoreTruncatedError,
     StoreVersionError,
 )
 from holdfast.sessions.stores.postgres import runs
@@ -222,6 +223,48 @@ async def test_commits_that_a_crash_of_the_server_has_lost_are_sent_again(
     await store.close(clean=False)
     store = await database.opened()
     assert (await texts(store, "s1"), await texts(store, "s2")) == (["a", "b", "d"], ["c"])
+
+
+async def test_a_server_that_has_lost_commits_for_good_gets_everything_again(
+    database: Database,
+) -> None:
+    """It is a standby that has taken over, say, and has an earlier owner of a session."""
+    store, other = await database.opened(), await database.opened("b")
+    for number, text in enumerate("abc", 1):
+        await store.commit(said(number, "s1", number, text, sync=True))
+    await database.run(
+        "DELETE FROM holdfast.journal WHERE number > 1",
+        f"UPDATE holdfast.session SET owner = {other.neighbours.run}",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        f" WHERE datname = '{database.name}' AND pid <> pg_backend_pid()",
+    )
+    words = "it has lost commits: expected those up to 3, found those up to 1"
+    with pytest.raises(StoreTruncatedError, match=words):
+        await store.commit(said(4, "s1", 4, "d"))
+    whole = said(4, "s1", 4, "d", sync=True)
+    whole.whole, whole.rows = True, [row("s1")]
+    kept = record(4, "a")
+    kept.outs = [OutputEntry(Text(text), 1.0, "", 40) for text in "abcd"]
+    whole.snapshots = [("s1", kept)]
+    assert await store.commit(whole) > 0
+    assert await store.commit(said(5, "s1", 5, "e")) > 0
+    await store.close(clean=False)
+    await other.close(clean=False)
+    store = await database.opened()
+    assert sorted(await texts(store, "s1")) == ["a", "b", "c", "d", "e"]
+
+
+async def test_a_run_that_was_fenced_has_lost_no_commits(database: Database) -> None:
+    store = await database.opened()
+    await store.commit(said(1, "s1", 1, "a", sync=True))
+    await database.run(
+        "DELETE FROM holdfast.journal",
+        "UPDATE holdfast.node SET fenced = true",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        f" WHERE datname = '{database.name}' AND pid <> pg_backend_pid()",
+    )
+    with pytest.raises(StoreFencedError):
+        await store.commit(said(2, "s1", 2, "b"))
 
 
 async def test_a_real_crash_of_the_server_loses_no_commit(database: Database) -> None:

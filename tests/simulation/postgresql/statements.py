@@ -436,8 +436,16 @@ def give(tx: Transaction, inc: int, run: int, sids: Sequence[str]) -> list[Row]:
 
 
 def newest(tx: Transaction, inc: int) -> list[Row]:
+    if not any(key == inc and not node["fenced"] for key, node in tx.all("node")):
+        return []
     numbers = [key[1] for key, _ in tx.all("journal") if key[0] == inc]
     return [row(newest=max(numbers, default=0))]
+
+
+def repossess(tx: Transaction, inc: int, sids: list[str]) -> list[Row]:
+    for key, session in tx.select("session", lambda _, each: each["owner"] != inc, keys=sids):
+        tx.change("session", key, owner=inc, gen=session["gen"] + 1)
+    return []
 
 
 def close(tx: Transaction, inc: int, clean: bool) -> list[Row]:
@@ -531,6 +539,7 @@ STATEMENTS: Final[dict[str, Statement]] = {
     neighbours._WANTED: wanted,
     neighbours._GIVE: give,
     store._NEWEST: newest,
+    store._REPOSSESS: repossess,
     store._CLOSE: close,
     store._CLAIM: claim,
     store._FORGET: forget,

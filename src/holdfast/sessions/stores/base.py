@@ -39,6 +39,11 @@ class StoreFencedError(StoreError):
     """Another run has taken the sessions of this one. It must end: nothing can be stored."""
 
 
+class StoreTruncatedError(StoreError):
+    """The store has lost commits that it had answered, as a standby that takes over may have. The
+    next one must have all of every session (`Batch.whole`)."""
+
+
 class StoreBrokenError(StoreError):
     """The store's content cannot be read."""
 
@@ -244,6 +249,7 @@ class Store(Protocol):
         """Make all of `batch` durable, or none of it. Raises `StoreError`.
 
         `StoreFencedError`: nothing can be stored any more, and this run must end.
+        `StoreTruncatedError`: nothing was stored, and the next batch must be `whole`.
 
         Returns the growth of the journal in bytes. A batch whose number is stored was committed
         before, with an unknown outcome: nothing is done then.
@@ -275,7 +281,8 @@ class Store(Protocol):
         """
 
     async def check(self) -> None:
-        """Check that a commit would be found again. Raises `StoreError` if not."""
+        """Check that a commit would be found again. Raises `StoreError` if not, and
+        `StoreTruncatedError` as `commit` does."""
 
     async def close(self, *, clean: bool) -> None:
         """Close it. `clean` means that everything was committed before."""

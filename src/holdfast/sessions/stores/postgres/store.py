@@ -18,7 +18,7 @@ from typing import Any, Final
 from holdfast.core.clock import Clock, monotonic, wall
 from holdfast.core.limits import StoreLimits
 from holdfast.sessions.records import Batch, Found, Recovered, Stored
-from holdfast.sessions.stores.base import StoreError
+from holdfast.sessions.stores.base import StoreError, StoreTruncatedError
 from holdfast.sessions.stores.postgres.batches import size_of, values_of
 from holdfast.sessions.stores.postgres.connection import Connection, Transaction
 from holdfast.sessions.stores.postgres.content import Content
@@ -39,7 +39,14 @@ from holdfast.sessions.stores.postgres.unflushed import Unflushed
 _FENCED: Final = -1
 _WRITTEN: Final = 1
 
-_NEWEST: Final = "SELECT coalesce(max(number), 0) FROM holdfast.journal WHERE inc = $1"
+_NEWEST: Final = """
+    SELECT coalesce((SELECT max(number) FROM holdfast.journal WHERE inc = n.inc), 0)
+    FROM holdfast.node n WHERE inc = $1 AND NOT fenced
+"""
+_REPOSSESS: Final = """
+    UPDATE holdfast.session SET owner = $1, gen = gen + 1
+    WHERE sid = ANY($2) AND owner IS DISTINCT FROM $1
+"""
 _CLOSE: Final = "UPDATE holdfast.node SET fenced = true, clean = $2 WHERE inc = $1 AND NOT fenced"
 _FORGET: Final = "DELETE FROM holdfast.node WHERE inc = $1"
 _CLAIM: Final = """
@@ -73,6 +80,8 @@ class PostgresStore:
         """Whether this run may have taken the sessions of others, so that it may own some."""
         self._content = Content(self._reader.name, node, limits)
         self._unflushed = Unflushed()
+        self._truncated = False
+        """Whether the database has lost commits of this run for good, until one is `whole`."""
         self.neighbours = PostgresNeighbours(
             self._reader, self._watcher, self._content, Watch(limits, clock), limits
         )
@@ -87,10 +96,13 @@ class PostgresStore:
     async def commit(self, batch: Batch) -> int:
         content = self._content
         values = values_of(content.inc, batch.number, batch)
+        if batch.whole:
+            await self._repossess([row.sid for row in batch.rows])
         written = await self._writer.value(COMMIT, *values)
         if written == _FENCED:
             raise content.fenced()
         self._unflushed.add(batch.number, values, flushed=batch.sync)
+        self._truncated = self._truncated and not batch.whole
         content.folded(batch.deleted)
         if batch.journal_from:
             content.forget_commons()
@@ -100,6 +112,7 @@ class PostgresStore:
         raise StoreError("the sessions are in PostgreSQL: back up its database (pg_dump)")
 
     async def check(self) -> None:
+        await self._writer.open()  # a new connection finds out whether commits are lost
         if not await self._reader.fetch(
             "SELECT 1 FROM holdfast.node WHERE inc = $1 AND NOT fenced", self._content.inc
         ):
@@ -179,8 +192,28 @@ class PostgresStore:
         return await self._content.mine(work, sids)
 
     async def _send_missing(self, db: Any) -> None:
-        """On a new connection: send what the server has lost. Raises what asyncpg raises."""
-        if len(self._unflushed):
-            found = await db.fetchval(_NEWEST, self._content.inc)
-            for values in self._unflushed.missing(found):
-                await db.fetch(COMMIT, *values)
+        """On a new connection: send what the server has lost.
+
+        Raises what asyncpg raises, and `StoreTruncatedError`.
+        """
+        newest = self._unflushed.newest
+        if not newest or self._truncated:
+            return
+        found = await db.fetchval(_NEWEST, self._content.inc)
+        if found is None:
+            return  # this run is fenced, as the next commit is told
+        missing = self._unflushed.missing(found)
+        if missing is None:
+            self._truncated = True
+            raise StoreTruncatedError(
+                f"{self._writer.name}: it has lost commits: expected those up to {newest}, found"
+                f" those up to {found}"
+            )
+        for values in missing:
+            await db.fetch(COMMIT, *values)
+
+    async def _repossess(self, sids: Sequence[str]) -> None:
+        """Own these sessions: the database may have lost that they have come to this run."""
+        async with self._writer.transaction(self._limits.lease_seconds_max) as work:
+            await self._content.lock(work)
+            await work.fetch(_REPOSSESS, self._content.inc, sids)

@@ -57,17 +57,16 @@ class Unflushed:
         if self._mark is None and self._kept:
             self._mark = answered, written
 
-    def missing(self, found: int) -> list[Sequence[Any]]:
-        """The commits that a server does not have whose newest is `found`, in order."""
+    def missing(self, found: int) -> list[Sequence[Any]] | None:
+        """The commits that a server does not have whose newest is `found`, in order.
+
+        `None` if some of them are not kept any more: they were on its disk, and it was replaced by
+        a standby or a backup that does not have them.
+        """
         missing = [values for number, values in self._kept if number > found]
         if self.newest - found > len(missing):
-            _log.error(
-                "the database has lost commits that are not kept any more",
-                newest_there=found,
-                newest_here=self.newest,
-                kept=len(missing),
-            )
-        elif missing:
+            return None
+        if missing:
             _log.warning("the database has lost commits, which are sent again", count=len(missing))
         return missing
 
