@@ -208,7 +208,7 @@ async def test_a_database_that_has_lost_its_last_commits_gets_every_session_agai
 ) -> None:
     """A standby takes over that had not got them: a move, and what the client has said since."""
     where, cluster = free_port(), place.cluster
-    path = configuration(place, "a", where, "durable", lease=3600)
+    path = configuration(place, "a", where, "durable", lease=3600, busy=SECONDS)
     async with (
         serving(place.config("durable", "b", PATIENT)) as second,
         program("serve", str(path), folder=place.folder) as it,
