@@ -387,7 +387,7 @@ async def test_a_wrong_address_is_one_line() -> None:
         assert await it.ends() == 2
     assert it.err == (
         "holdfast: 'http://127.0.0.1/': expected one of tcp, tls, unix, ws, wss, telnet, telnets"
-        " before the first colon\n"
+        " before the first colon; in place of http, ws\n"
     )
 
 

@@ -68,7 +68,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "no-such-scheme": (
         ["application.py", "--listen", "http://127.0.0.1:1"],
         "listener[0].url: 'http://127.0.0.1:1': expected one of tcp, tls, unix, ws, wss, telnet,"
-        " telnets before the first colon",
+        " telnets before the first colon; in place of http, ws",
     ),
     "no-certificate": (
         ["application.py", "--listen", "tls://127.0.0.1:1"],

@@ -153,7 +153,8 @@ class App(Handlers):
         if not address:
             raise ConfigurationError(
                 f"expected an address, as in app.run('unix:data/link.sock'), or {LINK_VARIABLE}"
-                " in the environment; found neither"
+                " in the environment; found neither (`holdfast run FILE` starts a gateway, and"
+                " sets it)"
             )
         run(self._run(address, secret, tls))
 

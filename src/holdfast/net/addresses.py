@@ -22,6 +22,8 @@ from holdfast.protocols.uris import DEFAULT_PORTS, ascii_host, bracketed, encode
 
 SCHEMES: Final = ("tcp", "tls", "unix", "ws", "wss", "telnet", "telnets")
 _SECURE: Final = frozenset({"tls", "wss", "telnets"})
+_WEBSOCKETS: Final = {"http": "ws", "https": "wss"}
+"""What those mean who write the address of a page."""
 _MAPPED: Final = "::ffff:"
 """How an IPv4 address begins that is written as IPv6 (RFC 4291 section 2.5.5.2)."""
 
@@ -76,8 +78,10 @@ def parse_address(text: str, schemes: Sequence[str] = SCHEMES) -> Address:
     scheme, colon, rest = text.partition(":")
     scheme = scheme.lower()  # RFC 3986 section 3.1
     if not colon or scheme not in schemes:
+        meant = _WEBSOCKETS.get(scheme)
         raise InvalidAddressError(
             f"{text!r}: expected one of {', '.join(schemes)} before the first colon"
+            + (f"; in place of {scheme}, {meant}" if meant in schemes else "")
         )
     if scheme == "unix":
         return _parse_unix(text, rest)
