@@ -189,6 +189,7 @@ async def test_what_a_screen_reader_reads_out(tmp_path: Path, browser: Browser) 
             heard: int = await page.page.evaluate(LIVE, text)
             return heard == times
 
+        await expect(page.page.locator("#state")).to_match_aria_snapshot("- status: /^online$/")
         server.writer.write(b"Welcome.\r\nBy what name? " + GA)
         await page.shows("#prompt", "By what name? ")
         assert await is_heard("Welcome.")
