@@ -89,6 +89,10 @@ async def test_an_operator_sees_and_acts(tmp_path: Path, browser: Browser) -> No
         await page.page.get_by_label("State").select_option("detached_active")
         await expect(page.page.get_by_text("No session fits.")).to_be_visible()
         await page.page.get_by_label("State").select_option("active")
+        await page.page.get_by_label("Search").fill("nobody")
+        await expect(page.page.get_by_text("No session fits.")).to_be_visible()
+        await page.page.get_by_label("Search").fill(f"…{session.sid[-12:]}")  # as it is listed
+        await expect(page.rows("Sessions")).to_have_count(1)
         await page.page.get_by_label("Search").fill("ONERROR")
         await expect(page.page).to_have_url(re.compile("search=ONERROR"))
         await expect(page.rows("Sessions")).to_have_count(1)

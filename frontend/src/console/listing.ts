@@ -100,7 +100,8 @@ export class Listing<T> {
   private filters(): Record<string, string> {
     const { choice } = this.listed;
     const found: Record<string, string> = {};
-    if (this.search.value.trim()) found.search = this.search.value.trim();
+    const search = this.search.value.trim().replace(/^…/, ""); // as short ids begin
+    if (search) found.search = search;
     if (choice && this.select?.value) found[choice.name] = this.select.value;
     return found;
   }

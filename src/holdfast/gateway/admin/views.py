@@ -225,6 +225,8 @@ _SESSION_KEYS: Mapping[str, Callable[[GatewayView, Listed], str]] = {
 _STATES = [state.value for state in SessionState]
 _ID_DIGITS_MAX = 18
 """Of the id of a connection. `int` refuses thousands of digits."""
+_ID_PART_CHARS_MIN = 8
+"""A shorter part would be found in other ids by chance."""
 _CONNECTION_KEYS: Mapping[str, Callable[[Connection], str]] = {
     "protocol": lambda one: one.listener.scheme if one.listener is not None else "",
     "listener": lambda one: str(one.listener or ""),
@@ -233,11 +235,15 @@ _CONNECTION_KEYS: Mapping[str, Callable[[Connection], str]] = {
 
 
 def _session_fits(view: GatewayView, session: Listed, search: str) -> bool:
-    """Whether the search is the beginning of its id, or in what is known of its client."""
+    """Whether the search is the beginning or a long part of its id, or in what is known of its
+    client."""
     about = _about(session)
     app = view.backends.app_of(about.app)
     texts = (session.user, app, about.protocol, about.address)
-    return session.sid.startswith(search) or any(search in text.lower() for text in texts)
+    is_id = session.sid.startswith(search) or (
+        len(search) >= _ID_PART_CHARS_MIN and search in session.sid
+    )
+    return is_id or any(search in text.lower() for text in texts)
 
 
 def _connection_fits(one: Connection, search: str) -> bool:
