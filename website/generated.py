@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import click
 
+from holdfast.backends import http, pty
 from holdfast.cli.commands import LISTED, load
+from holdfast.gateway.api.config import ApiConfig
 from holdfast.gateway.config import Config
 from holdfast.gateway.gateway import Gateway
 from holdfast.gateway.metrics import Metrics
@@ -85,8 +87,12 @@ def metrics() -> str:
 
 
 async def _families() -> list[Any]:
-    """What a gateway that is not started would expose."""
-    registry = Metrics(Gateway(Config(listener=()))._view()).registry
+    """What a gateway that is not started would expose: one with an API, and with a backend of each
+    kind that has metrics of its own."""
+    gateway = Gateway(Config(listener=(), api=ApiConfig(listen="tcp://127.0.0.1:0")))
+    for backend in (http.Config(endpoint="http://127.0.0.1/"), pty.Config()):
+        gateway.backends.open(backend)
+    registry = Metrics(gateway._view()).registry
     return [family for family in registry.collect() if family.name.startswith("holdfast_")]
 
 
