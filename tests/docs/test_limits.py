@@ -35,6 +35,20 @@ def test_every_row_names_limits_that_there_are() -> None:
             assert getattr(getattr(limits, group), field) > 0
 
 
+def test_every_row_is_of_a_session_a_node_or_a_connection() -> None:
+    """So that it is known what several nodes make of it."""
+    section = PAGE.read_text().partition("## With several nodes")[2]
+    (of_session,) = re.findall(r"^- The limits by (.*?) are those of the session", section, re.M)
+    (of_node,) = re.findall(r"^- The limits by (.*?) are counted at each node", section, re.M)
+    named = {word for words in (of_session, of_node) for word in re.split(", | and ", words)}
+    of_connection = {
+        *("connection", "request", "message", "message of a client with an event stream"),
+        *("request of such a client", "line", "viewer", "token", "publication", "list", "answer"),
+    }
+    assert not named & of_connection
+    assert {by for row in ROWS for by in row[1].split("; ")} == named | of_connection
+
+
 async def test_every_row_names_metrics_that_there_are(tmp_path: Path) -> None:
     behind = bridged(tmp_path, "tcp://127.0.0.1:9", urls=(TCP,))
     linked = configured(tmp_path, [WS])

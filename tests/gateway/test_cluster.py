@@ -570,6 +570,27 @@ def lasts(gateway: Gateway) -> bool:
     return gateway._cluster.membership.lasts()
 
 
+async def test_each_node_counts_the_sessions_of_a_user_that_it_has(place: Place) -> None:
+    """A session that comes from another node is counted here, and not refused."""
+    one_each = LIMITS.but(session={"sessions_per_user_max": 1})
+    async with (
+        serving(place.config(node="a", limits=one_each)) as first,
+        serving(place.config(node="b", limits=one_each)) as second,
+    ):
+        hellos = [await said_one(first), await said_one(second)]
+        for gateway in (first, second):
+            (session,) = gateway.manager.sessions.values()
+            gateway.manager.set_user(session, "Ada")
+        await goes_on(second, hellos[0])
+        assert (first.manager.total, second.manager.total) == (0, 2)
+        await said_one(second)
+        newest = max(second.manager.sessions)
+        second.manager.set_user(second.manager.sessions[newest], "Ada")
+        assert second.manager.total == 2  # the one that had waited longest has made room
+        async with v1(second, **hellos[1]) as client:
+            await client.expect("refused")
+
+
 async def test_the_nodes_are_listed(place: Place) -> None:
     first, second = (administered(place.config(node=node)) for node in "ab")
     async with serving(first) as gateway:
