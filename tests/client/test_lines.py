@@ -301,6 +301,29 @@ async def test_a_code_is_kept_where_too_many_wrong_ones_came() -> None:
         assert greeted == ["", "resume GOOD-2345\n", "resume GOOD-2345\n"]
 
 
+async def test_once_a_session_is_resumed_no_line_is_taken_for_a_refusal() -> None:
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        if connections == 1:
+            writer.write(b'*** If you are cut off, connect again and type "resume GOOD-2345".\n')
+            return
+        assert await reader.readline() == b"resume GOOD-2345\n"
+        later = b"too many wrong attempts; try again later"
+        writer.write(
+            b"*** Welcome back.\n*** That does not resume a session: " + later + b".\nhere\n"
+        )
+        await reader.readline()
+
+    async with listening(serve) as where, talking(f"tcp://127.0.0.1:{where}") as someone:
+        await someone.hears(Offline)
+        assert not (await someone.hears(Online)).fresh
+        await someone.lines("here")
+        assert connections == 2
+
+
 async def test_only_so_much_is_kept_to_be_said_later(tmp_path: Path) -> None:
     async with talking(f"unix:{tmp_path / 'nobody'}") as someone:
         for number in range(256):

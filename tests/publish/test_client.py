@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import ssl
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from msgspec import structs
+from tests.client.listening import listening
 from tests.gateway.api.asking import API, KEY, READ_KEY, person, with_api
 from tests.gateway.certificates import certificate
 from tests.gateway.running import TCP, configured, serving
@@ -302,3 +304,29 @@ def test_the_results_of_several_stand_in_their_order() -> None:
     for refused, code in ((two, "unknown_session"), (three, "too_large")):
         assert isinstance(refused, RefusedError)
         assert (refused.code, refused.status) == (code, 200), "the request itself was carried out"
+
+
+@pytest.mark.parametrize(
+    ("field", "connections"), [("", 1), ("Connection: close\r\n", 2)], ids=["kept", "closed"]
+)
+async def test_a_connection_is_used_again_unless_the_gateway_closes_it(
+    kind: Any, field: str, connections: int
+) -> None:
+    came = 0
+    body = '{"group": "g", "members": [], "count": 0, "attached": 0}'
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal came
+        came += 1
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                head = f"HTTP/1.1 200 OK\r\n{field}Content-Length: {len(body)}\r\n\r\n"
+                writer.write((head + body).encode())
+
+    async with listening(serve) as port:
+        client = AnyClient(kind(f"http://127.0.0.1:{port}", key=KEY))
+        for _ in range(2):
+            assert (await client.call("group", "g")).group == "g"
+        assert came == connections
+        await client.call("close")

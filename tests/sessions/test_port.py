@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from msgspec import Struct
+from tests.sessions.kept import keep, row
 
 from holdfast.backends.base import BaseBackend
 from holdfast.core.items import MUST, VOLATILE, Output, Prompt, Text
@@ -308,3 +309,18 @@ def test_the_window_s_bytes_count_as_well_as_its_messages() -> None:
     session = it.session()
     it.port.emit(session, Text("x" * 400), MUST, NOW)
     assert it.port.fill(session) == session.out.size / 1000 > 0.4
+
+
+@pytest.mark.parametrize("named", [True, False], ids=["some", "all"])
+async def test_a_backend_loads_its_own_sessions_alone(named: bool) -> None:
+    it = Setting()
+    own, foreign = row(app="own"), row(app="other")
+    store = await keep([own, foreign])
+    it.manager.loader.store = store
+    backends = {"own": it.backend, "other": it.other}
+    for _ in it.manager.restoring(await store.open(), lambda head: backends[head.app], NOW):
+        pass
+    assert [one.sid for one in it.port.dormant] == [own.sid]
+    await it.port.load([foreign.sid, own.sid, "unknown"] if named else None)
+    assert list(it.port.by_sid) == [own.sid]
+    assert list(it.port.dormant) == []

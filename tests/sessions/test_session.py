@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from tests.sessions.test_manager import RecordingBackend, RecordingConsumer
 
 from holdfast.core.errors import Reason
-from holdfast.core.items import MUST, Command, Data, Text
+from holdfast.core.items import MUST, Command, Data, Resized, Text
 from holdfast.core.limits import SessionLimits, StoreLimits
 from holdfast.sessions.journal import Journal
 from holdfast.sessions.manager import SessionManager
@@ -245,3 +245,13 @@ def test_the_records_of_a_session_are_numbered_one_by_one(setting: Setting) -> N
         setting.journal.committed(commit, 0)
     assert numbers == [1, 2, 3]
     assert session.snapshot().n == 3
+
+
+def test_a_new_size_of_the_screen_is_stored(setting: Setting) -> None:
+    session = setting.active(Durability.FAST)
+    setting.store()
+    session.resize(Resized(100, 30))
+    known = session.row.capabilities
+    assert (known.width, known.height) == (100, 30)
+    (row,) = setting.journal.collect().batch.rows
+    assert (row.capabilities.width, row.capabilities.height) == (100, 30)
