@@ -397,6 +397,47 @@ async def test_what_is_kept_for_a_session_that_another_instance_gets_is_told(sto
         assert [sid for sid, _ in sids_and_texts(it.a)] == ([] if stored else [""])
 
 
+async def test_what_is_kept_is_told_at_once_when_another_instance_has_the_session() -> None:
+    """A node tells so that is linked again. What waited for the session is nobody's then."""
+    refused: list[RefusedError] = []
+    async with moving(LinkLimits(elsewhere_seconds_max=3_600.0)) as it:
+
+        @it.app.on_error
+        async def failed(session: Session, error: RefusedError) -> None:
+            refused.append(error)
+            it.app.progress.move()
+
+        it.tell(it.a, LEAVES)
+        await it.session.text("one")
+        it.tell(it.a, m.Moved())
+        async with patience():
+            await it.app.progress.until(lambda: bool(refused))
+        await it.idle()
+        assert [error.outputs for error in refused] == [[Text("one")]]
+        assert not it.app.dispatcher.moves._between
+        it.a.outgoing.emit("s", "must", Text("late"))
+        it.app.dispatcher.refusals.refused(m.Refused(1, "no", m.UNKNOWN_SESSION), it.a)
+        async with patience():
+            await it.app.progress.until(lambda: len(refused) == 2)
+        assert refused[1].outputs == [Text("late")]
+
+
+@pytest.mark.parametrize("how", [m.Closed("kicked"), m.Moved()])
+async def test_a_session_that_has_come_back_is_not_given_up_for_an_earlier_move(
+    how: m.Event,
+) -> None:
+    async with moving(LinkLimits(elsewhere_seconds_max=0.02)) as it:
+        it.tell(it.a, LEAVES)
+        it.tell(it.a, how)
+        await it.idle()
+        it.adopted(it.b)
+        await it.idle()
+        await asyncio.sleep(0.05)  # longer than it would be given up after
+        await it.idle()
+        assert it.heard.count("move") == isinstance(how, m.Moved)
+        assert not it.session.ended
+
+
 @pytest.mark.parametrize("code", ["", m.UNKNOWN_SESSION])
 async def test_a_call_that_a_node_refuses_is_told(code: str) -> None:
     told: list[tuple[Session | None, RefusedError]] = []
@@ -408,7 +449,7 @@ async def test_a_call_that_a_node_refuses_is_told(code: str) -> None:
             it.app.progress.move()
 
         def refuse(number: int) -> None:
-            it.app.dispatcher.refused(m.Refused(number, "no", code), it.a)
+            it.app.dispatcher.refusals.refused(m.Refused(number, "no", code), it.a)
 
         await it.session.text("one")
         await it.app.say("another", "must", Text("two"))

@@ -20,6 +20,7 @@ FAST = ClusterSetup(Durability.FAST)
 PEOPLE = ClusterSetup(Durability.DURABLE, clients=(LineClient, PlainClient, CountingClient))
 TWO = ClusterSetup(Durability.DURABLE, instances=2)
 THREE = ClusterSetup(Durability.DURABLE, gateways=3)
+THREE_TWO = ClusterSetup(Durability.DURABLE, gateways=3, instances=2)
 FAST_THREE_TWO = ClusterSetup(Durability.FAST, gateways=3, instances=2)
 
 SEEDS = {
@@ -28,7 +29,12 @@ SEEDS = {
         (THREE, FROZEN, 30056),
         (FAST_THREE_TWO, FROZEN, 10002),
     ],
-    "what another instance's session does not get is told": [(TWO, MOVES, 10000)],
+    "what another instance's session does not get is told": [
+        (TWO, MOVES, 10000),
+        (TWO, MOVES, 50004),
+        (THREE_TWO, MOVES, 50006),
+    ],
+    "nothing is shown twice": [(THREE_TWO, MOVES, 20032)],
     "a gateway ends that is fenced while it stops": [(PEOPLE, FROZEN, 30036)],
 }
 

@@ -14,12 +14,12 @@ from typing import Any, Final, Protocol
 
 from holdfast.app.answers import Refusal
 from holdfast.app.events import HandlerCaller, handle
-from holdfast.app.failures import RefusedError, report
+from holdfast.app.failures import report
 from holdfast.app.mailbox import put
 from holdfast.app.moves import Moves
 from holdfast.app.node import Node
-from holdfast.app.outgoing import Kept
 from holdfast.app.progress import Progress
+from holdfast.app.refusals import Refusals
 from holdfast.app.session import Sender, Session
 from holdfast.app.turns import Turns
 from holdfast.core.limits import LinkLimits
@@ -52,6 +52,7 @@ class Dispatcher:
         self._app = app
         seconds_max = app.limits.elsewhere_seconds_max
         self.moves = Moves(self.sessions, self._switched, self._lost, seconds_max)
+        self.refusals = Refusals(app, self)
         self.leaving = False
         """Whether no further command is begun."""
         self._releasing: set[Node] = set()
@@ -107,6 +108,7 @@ class Dispatcher:
 
     def _introduce(self, session: Session, event: m.SessionEvent) -> None:
         """Handle that a session is here, and that its client may have missed output before."""
+        self.refusals.returned(session)
         events = [event]
         if isinstance(event.event, m.Adopted):
             events += self._resyncs(event.event.info)
@@ -130,6 +132,7 @@ class Dispatcher:
                 return False
             case m.Closed() | m.Moved():
                 was_ended, session.ended = session.ended, True
+                self._ended(session, event)
                 return not was_ended
             case m.Opened(info) | m.Adopted(info) if session.ended:
                 session.ended = False
@@ -176,24 +179,14 @@ class Dispatcher:
         elif not session.attached:
             yield m.Resumed(info.protocol, info.address)
 
-    def refused(self, refused: m.Refused, node: Node) -> None:
-        """A node does not carry out a call. One for a session that has ended is no fault."""
-        call = node.outgoing.find(refused.bseq)
-        session = self.sessions.get(call.sid) if call is not None else None
-        if refused.code == m.UNKNOWN_SESSION and (session is None or session.ended):
-            _log.info("output for a session that there is not", fault=refused.message)
-        else:
-            self._refuse(session, refused.message, [call] if call is not None else [])
+    def _ended(self, session: Session, event: m.Closed | m.Moved) -> None:
+        """The session is not this instance's any more."""
+        left = self.moves.forget(session)
+        if isinstance(event, m.Moved):
+            self.refusals.moved(session, left)
 
-    def _refuse(self, session: Session | None, fault: str, calls: list[Kept]) -> None:
-        sid = session.sid if session is not None else ""
-        _log.error("output refused by the gateway", session=sid, calls=len(calls), fault=fault)
-        self.spawn(report(self._app, session, RefusedError(fault, calls)))
-
-    def _lost(self, session: Session, calls: list[Kept]) -> None:
+    def _lost(self, session: Session) -> None:
         """The session has moved to another node, where another instance holds it."""
-        if calls:
-            self._refuse(session, "another instance has the session, at another node", calls)
         self.receive([m.SessionEvent(session.sid, 0, m.Moved())], session.node)
 
     def unlink(self, node: Node) -> None:

@@ -317,7 +317,10 @@ class LinkClient:
             {
                 m.EVENTS: (list[m.TracedEvent], self._receive),
                 m.ACCEPTED: (m.Accepted, self._accepted),
-                m.REFUSED: (m.Refused, lambda told: app.dispatcher.refused(told, self.node)),
+                m.REFUSED: (
+                    m.Refused,
+                    lambda told: app.dispatcher.refusals.refused(told, self.node),
+                ),
                 m.NODES: (m.Nodes, lambda told: self._owner.announced(self, told.nodes)),
                 m.INHERITED: (m.Inherited, lambda told: self._owner.inherited(self, told)),
                 **app.answers.methods,

@@ -26,15 +26,14 @@ class Moves:
     """Which node has each of `sessions`, and where its outputs go.
 
     `on_switched` is called when the outputs of a session go to another node, `on_lost` when a node
-    has given one away, and no other node has it within `seconds_max`: another instance has it. Then
-    the calls for it that are not known to be stored are not sent any more.
+    has given one away, and no other node has it within `seconds_max`: another instance has it.
     """
 
     def __init__(
         self,
         sessions: Mapping[str, Session],
         on_switched: Callable[[Session], None],
-        on_lost: Callable[[Session, list[Kept]], None],
+        on_lost: Callable[[Session], None],
         seconds_max: float,
     ) -> None:
         self._sessions = sessions
@@ -84,6 +83,18 @@ class Moves:
         self._following.add(session)
         self._follow(session)
         return True
+
+    def forget(self, session: Session) -> list[Kept]:
+        """Another instance has the session, or it has ended. Returns the calls for it that are not
+        known to be stored, and that no node gets any more."""
+        self._arrived(session)
+        self._following.discard(session)
+        kept = session.outgoing
+        if kept is session.node.outgoing:
+            return []  # the node carries them out, or refuses them
+        session.outgoing = session.node.outgoing
+        before = kept.behind.withdraw(session.sid) if kept.behind is not None else []
+        return before + kept.withdraw(session.sid)
 
     def accepted(self) -> None:
         """A node has stored outputs."""
@@ -170,9 +181,4 @@ class Moves:
 
     def _give_up(self, session: Session) -> None:
         del self._between[session]
-        self._following.discard(session)
-        kept = session.outgoing
-        left = [*kept.behind.withdraw(session.sid)] if kept.behind is not None else []
-        left += kept.withdraw(session.sid)
-        session.outgoing = session.node.outgoing
-        self._on_lost(session, left)
+        self._on_lost(session)

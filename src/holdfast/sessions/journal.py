@@ -373,40 +373,39 @@ class Journal:
         unknown. It ends by itself after `on_fenced`. Then nothing more is stored: whoever waits
         for that, or would, gets `StoreUnavailableError`.
         """
-        await self._commit_all(store)
-        self.broken = self.broken or StoreError("the gateway has stopped")
-        self._waiters.tell(self._waiters.take(), StoreUnavailableError(str(self.broken)))
-
-    async def _commit_all(self, store: Store) -> None:
-        while await self._due(store):
-            commit = self.collect()
-            began = monotonic()  # a loop tells the time in milliseconds
-            try:
-                size = await store.commit(commit.batch)
-            except StoreFencedError as error:
-                self.on_fenced(error)
-                return
-            except StoreTruncatedError as error:
-                self._put_back(commit)
-                self._truncated(error)
-                continue
-            except StoreError as error:
-                self.failed(commit, error)
-            except Exception as error:
-                log_failure(_log, "a commit failed", error)
-                if _give_up_unwritable(commit):
-                    self._put_back(commit)  # the rest can be written, and is at once
+        try:
+            while await self._due(store):
+                commit = self.collect()
+                began = monotonic()  # a loop tells the time in milliseconds
+                try:
+                    size = await store.commit(commit.batch)
+                except StoreFencedError as error:
+                    self.on_fenced(error)
+                    return
+                except StoreTruncatedError as error:
+                    self._put_back(commit)
+                    self._truncated(error)
                     continue
-                self.failed(commit, StoreError(f"a commit failed: {error}"))
-            else:
-                self.commit_seconds.observe(monotonic() - began)
-                self.committed(commit, size)
-                if self.compaction.recovering:
-                    await self._recover(store)
-                continue
-            if self._stopping:
-                return
-            await asyncio.sleep(self._limits.retry_seconds_max)
+                except StoreError as error:
+                    self.failed(commit, error)
+                except Exception as error:
+                    log_failure(_log, "a commit failed", error)
+                    if _give_up_unwritable(commit):
+                        self._put_back(commit)  # the rest can be written, and is at once
+                        continue
+                    self.failed(commit, StoreError(f"a commit failed: {error}"))
+                else:
+                    self.commit_seconds.observe(monotonic() - began)
+                    self.committed(commit, size)
+                    if self.compaction.recovering:
+                        await self._recover(store)
+                    continue
+                if self._stopping:
+                    return
+                await asyncio.sleep(self._limits.retry_seconds_max)
+        finally:
+            self.broken = self.broken or StoreError("the gateway has stopped")
+            self._waiters.tell(self._waiters.take(), StoreUnavailableError(str(self.broken)))
 
     async def _recover(self, store: Store) -> None:
         """Let the store fold a part of the previous run's journal."""
@@ -451,20 +450,14 @@ class Journal:
         if self._stopping:
             return not self.idle
         while not await self._wake.within(self._limits.check_seconds_max):
-            await self._check(store)
+            try:  # nothing is to be written: it is looked at whether it could be
+                await store.check()
+            except StoreError as error:
+                self._turn(error)
+            else:
+                self._turn(None)
         await self._hurry.within(self._limits.commit_seconds_max)
         return not (self._stopping and self.idle)
-
-    async def _check(self, store: Store) -> None:
-        """Nothing is to be written: look whether it could be."""
-        try:
-            await store.check()
-        except StoreTruncatedError as error:
-            self._truncated(error)
-        except StoreError as error:
-            self._turn(error)
-        else:
-            self._turn(None)
 
 
 def has_promised(settings: Mapping[str, bytes]) -> bool:
