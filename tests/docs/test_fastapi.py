@@ -95,7 +95,7 @@ async def followed(folder: Path) -> AsyncIterator[Shop]:
             process = await stack.enter_async_context(running(folder, moved(command, ports)))
             if command.startswith("holdfast "):
                 await listens(ports["8081"], process)
-            elif command.startswith("nginx "):
+            elif command.startswith("uvicorn "):
                 await listens(ports["8000"], process)
         yield Shop(folder, ports["8000"])
 
