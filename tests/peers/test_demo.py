@@ -295,3 +295,5 @@ async def test_a_name_is_kept_by_a_session_that_a_new_application_does_not_have_
     ):
         other.types("ann")
         await other.sees("There is a ann here already.")
+        other.types("Bob", "/tell ANN Hi.")
+        await other.sees("You tell ANN: Hi. (cut off at the moment; it will be there)")

@@ -23,6 +23,8 @@ from holdfast.sessions.stores.private import make_private
 HELP = "/join ROOM, /who, /tell NAME WORDS (to one person only), /history, /quit"
 LOBBY = "lobby"
 ROBOT = "robot"
+NAME = re.compile(r"\w[\w-]{0,19}")
+"""Of a person or a room."""
 NAME_SECONDS = 20.0
 """How long a client that is gone counts as here, and its name is kept: its network may be back, or
 its page loaded again."""
@@ -156,7 +158,7 @@ async def closed(session: Session, reason: str) -> None:
 
 async def introduce(session: Session, name: str) -> None:
     key = name.lower()
-    if not re.fullmatch(r"\w[\w-]{0,19}", name):
+    if not NAME.fullmatch(name):
         await session.text("A name has up to 20 letters, digits and hyphens.")
     elif key == ROBOT or key in claimed:
         await session.text(f"There is a {name} here already.")
@@ -171,7 +173,7 @@ async def introduce(session: Session, name: str) -> None:
 async def claim(session: Session, name: str) -> None:
     """Take a name that is free. The gateway is asked for its holder: it knows all sessions, of
     which this process, after a start, has not all yet."""
-    group = f"name {name.lower()}"  # of one session
+    group = group_of(name)
     holders = [info.sid for info in await app.members(group)]
     wait = max(map(free_in, holders), default=0.0)
     if wait == inf:
@@ -188,8 +190,13 @@ async def claim(session: Session, name: str) -> None:
         await session.text(HELP)
 
 
+def group_of(name: str) -> str:
+    """The group of the one session that has a name, however it is written."""
+    return f"name {name.lower()}"
+
+
 async def join(session: Session, room: str) -> None:
-    if not re.fullmatch(r"\w[\w-]{0,19}", room):
+    if not NAME.fullmatch(room):
         await session.text("A room has up to 20 letters, digits and hyphens.")
         return
     before = room_of(session) if named(session) else None
@@ -236,13 +243,16 @@ async def say_again(session: Session) -> None:
 
 async def tell(session: Session, rest: str) -> None:
     name, _, words = rest.partition(" ")
-    to = person(name)
-    if to is None or not words:
-        await session.text(f"There is no {name} here." if words else "/tell NAME WORDS")
+    if not words or not NAME.fullmatch(name):
+        await session.text("/tell NAME WORDS")
         return
-    await to.text(f"{session.user} tells you: {words}")
-    away = "" if to.attached else " (cut off at the moment; it will be there)"
-    await session.text(f"You tell {to.user}: {words}{away}")
+    line = f"{session.user} tells you: {words}"
+    told = await app.publish(line, group=group_of(name), id=f"{session.sid} {session.cseq}")
+    if told.reached:
+        away = "" if told.attached else " (cut off at the moment; it will be there)"
+        await session.text(f"You tell {name}: {words}{away}")
+    else:
+        await session.text(f"There is no {name} here.")
 
 
 async def who(session: Session, rest: str) -> None:
@@ -301,10 +311,6 @@ def named(session: Session) -> bool:
 
 def people() -> list[Session]:
     return [session for session in app.sessions.values() if named(session)]
-
-
-def person(name: str) -> Session | None:
-    return next((other for other in people() if other.user.lower() == name.lower()), None)
 
 
 def free_in(sid: str) -> float:
