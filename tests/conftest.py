@@ -10,6 +10,8 @@ from typing import Any, Final
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import typed_core  # isort: skip - before what it chooses is imported
+
 from holdfast.net.runtime.loop import allow_files
 from tests import fork_server
 from tests.distribution import make_scheduler, report_less, slow_first
@@ -30,6 +32,10 @@ settings.load_profile("holdfast")
 allow_files()  # a thousand clients stand in one process
 look_everywhere()
 fork_server.install()
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"typed core: {typed_core.IN_USE}"
 
 
 @pytest.hookimpl(optionalhook=True)

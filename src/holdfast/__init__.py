@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from holdfast.core.compiled import choose_core
+
 __all__ = ["__version__"]
+
+choose_core()
 
 __version__: str
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from holdfast import __version__
 from holdfast.cli.main import app
+from holdfast.core import items
 from holdfast.net.transport import transports as sockets
 from holdfast.protocols.websocket import codec
 
@@ -45,6 +46,7 @@ def test_the_version_and_what_it_runs_on(asked: str) -> None:
         "event loop: uvloop",
         f"websocket codec: {'compiled' if codec.COMPILED else 'pure Python'}",
         f"sockets: {'compiled' if sockets.COMPILED else 'of the event loop'}",
+        f"core: {'pure Python' if items.__file__.endswith('.py') else 'compiled'}",
     ]
 
 

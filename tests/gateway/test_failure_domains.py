@@ -31,18 +31,29 @@ def fails(*args: object) -> Any:
     raise DefectError
 
 
+class BrokenAdapter:
+    """An adapter of which some methods are others."""
+
+    def __init__(self, adapter: Adapter, **replaced: Callable[..., Any]) -> None:
+        self._adapter = adapter
+        self.__dict__.update(replaced)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._adapter, name)
+
+
 def break_adapter(attachment: Attachment, broken: str | type[Notification]) -> None:
     """Let this method of the connection's adapter raise, or the notification of this kind."""
     adapter = attachment.adapter
-    kind: Any = type(adapter)
 
-    def notify(adapter: Adapter, notification: Notification) -> None:
+    def notify(notification: Notification) -> None:
         if isinstance(notification, broken):  # type: ignore[arg-type]
             fails()
-        kind.notify(adapter, notification)
+        adapter.notify(notification)
 
-    replaced = {broken: fails} if isinstance(broken, str) else {"notify": notify}
-    adapter.__class__ = type(kind.__name__, (kind,), {"__slots__": (), **replaced})
+    replaced: dict[str, Any] = {broken: fails} if isinstance(broken, str) else {"notify": notify}
+    driver: Any = attachment.driver
+    driver.adapter = attachment.adapter = BrokenAdapter(adapter, **replaced)
 
 
 @asynccontextmanager

@@ -89,13 +89,14 @@ def unpack(sdist: Path, folder: Path) -> Path:
 def _take_compiled(source: Path) -> None:
     """Lay translated and compiled parts where setuptools looks whether they are up to date."""
     platform = f"lib.{sysconfig.get_platform()}-{sys.implementation.cache_tag}"
-    for part in (ROOT / "src").rglob("*.pyx"):
+    source_folder = ROOT / "src"
+    for part in (*source_folder.rglob("*.pyx"), *source_folder.rglob("*.pxd")):
         translated = part.with_suffix(".c")
         compiled = part.with_name(f"{part.stem}{sysconfig.get_config_var('EXT_SUFFIX')}")
         if not (translated.exists() and compiled.exists()):
             continue
         shutil.copyfile(translated, source / translated.relative_to(ROOT))
-        target = source / "build" / platform / compiled.relative_to(ROOT / "src")
+        target = source / "build" / platform / compiled.relative_to(source_folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(compiled, target)
         later = time.time() + 60.0  # than what was translated

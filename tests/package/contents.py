@@ -21,6 +21,7 @@ _WANTED = (
     "examples/systemd/holdfast.service",
     "frontend/package.json",
     "src/holdfast/protocols/websocket/_codec.pyx",
+    "src/holdfast/sessions/session.pxd",
     "src/holdfast/web/holdfast.js",
 )
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -51,7 +52,9 @@ def check_wheel(wheel: Path) -> None:
     assert wanted - names == set()
     tops = {PurePosixPath(name).parts[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"holdfast"}
-    assert len([name for name in names if name.endswith(".so")]) == 2
+    compiled = {name.partition(".")[0] for name in names if name.endswith(".so")}
+    parts = (*source.rglob("*.pyx"), *source.rglob("*.pxd"))
+    assert compiled == {str(part.relative_to(source).with_suffix("")) for part in parts}
     text = str(description.get_payload())
     assert text.startswith("# Holdfast\n")
     assert [link for link in _LINK.findall(text) if "://" not in link] == []

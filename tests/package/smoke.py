@@ -26,6 +26,7 @@ def smoke(environment: Environment, folder: Path) -> None:
     version = environment.output("holdfast", "--version", "--verbose", folder=folder)
     assert "websocket codec: compiled" in version, version
     assert "sockets: compiled" in version, version
+    assert "core: compiled" in version, version
     telnet, tcp, web = free_port(), free_port(), free_port()
     where = {
         "telnet": f"telnet://127.0.0.1:{telnet}",

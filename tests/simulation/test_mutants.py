@@ -30,6 +30,11 @@ from tests.simulation.clients.lines import LineClient
 from tests.simulation.clients.plain import PlainClient
 from tests.simulation.machine import Resume
 from tests.simulation.world import Setup, World
+from tests.typed_core import COMPILED, IN_USE
+
+pytestmark = pytest.mark.skipif(
+    IN_USE == COMPILED, reason="what is compiled cannot be changed: HOLDFAST_PURE=core"
+)
 
 RUNS = 600
 HONEST_RUNS = 40

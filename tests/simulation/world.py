@@ -15,6 +15,7 @@ import structlog
 from msgspec import Struct, structs
 
 from holdfast.app.outgoing import Outgoing
+from holdfast.backends.link import backend
 from holdfast.backends.link.instance import Instance
 from holdfast.gateway.config import Config, parse
 from holdfast.sessions.session import Session
@@ -87,7 +88,8 @@ class World:
         self.cells: dict[tuple[str, int], str] = {}
         self._log()
         self._cleanup.enter_context(mock.patch("holdfast.app.link_client.dial", self._dial))
-        self._cleanup.enter_context(mock.patch.object(Instance, "refuse", self._refuse))
+        refuses = type("Instance", (Instance,), {"__slots__": (), "refuse": self._refuse})
+        self._cleanup.enter_context(mock.patch.object(backend, "Instance", refuses))
         self._cleanup.enter_context(mock.patch.object(Outgoing, "accepted", self._accepted))
         self.applications: list[ApplicationNode] = []
         self._open()

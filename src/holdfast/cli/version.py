@@ -25,6 +25,7 @@ def version(
         return
     import platform
 
+    from holdfast.core import items
     from holdfast.net.runtime.loop import new_event_loop
     from holdfast.net.transport import transports as sockets
     from holdfast.protocols.websocket import codec
@@ -33,3 +34,5 @@ def version(
     typer.echo(f"event loop: {new_event_loop.__module__.partition('.')[0]}")
     typer.echo(f"websocket codec: {'compiled' if codec.COMPILED else 'pure Python'}")
     typer.echo(f"sockets: {'compiled' if sockets.COMPILED else 'of the event loop'}")
+    compiled = not items.__file__.endswith(".py")
+    typer.echo(f"core: {'compiled' if compiled else 'pure Python'}")

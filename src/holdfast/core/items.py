@@ -144,7 +144,7 @@ def size_of(item: Command | Output) -> int:
         case Data(package, json):
             return utf8_bytes(package) + utf8_bytes(json) + OVERHEAD_BYTES
         case Formatted(text, spans):
-            styles = sum(OVERHEAD_BYTES + utf8_bytes(span.style) for span in spans)
+            styles = sum([OVERHEAD_BYTES + utf8_bytes(span.style) for span in spans])
             return utf8_bytes(text) + styles + OVERHEAD_BYTES
         case Text(shown) | Prompt(shown) | Notice(shown):
             return utf8_bytes(shown) + OVERHEAD_BYTES

@@ -96,7 +96,7 @@ class Hello(Struct, frozen=True, omit_defaults=True):
     app: str
     instance: str
     """One run of the application. Its outputs are numbered under this name."""
-    window: int
+    window: Number
     """The most bytes of commands in flight: sent and not applied."""
     secret: str = ""
     applied: dict[str, Number] = field(default_factory=dict)
@@ -322,7 +322,7 @@ class Emit(Struct, frozen=True, array_like=True, gc=False):
     """An entry of the notification `emit`."""
 
     sid: str
-    bseq: int
+    bseq: Number
     delivery: str
     item: Output
 

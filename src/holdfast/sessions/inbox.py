@@ -217,7 +217,7 @@ class Inbox:
             return 0
         self.applied = cseq
         if self._hidden:
-            self._hidden = tuple(hidden for hidden in self._hidden if hidden.cseq > cseq)
+            self._hidden = tuple([hidden for hidden in self._hidden if hidden.cseq > cseq])
         entries, forwarded = self.entries, self.forwarded_bytes
         if not entries or entries[-1].cseq <= cseq:
             entries.clear()

@@ -497,17 +497,18 @@ async def test_sessions_that_are_not_loaded_are_listed_once_they_are(
 ) -> None:
     wanted: list[list[str] | None] = []
 
-    async def load(port: SessionPort, sids: Iterable[str] | None = None) -> None:
-        wanted.append(None if sids is None else [*sids])
-        if len(wanted) > 2:
-            raise StoreError("the disk is full")
+    class Port(SessionPort):
+        async def load(self, sids: Iterable[str] | None = None) -> None:
+            wanted.append(None if sids is None else [*sids])
+            if len(wanted) > 2:
+                raise StoreError("the disk is full")
 
+    monkeypatch.setattr("tests.backends.node.SessionPort", Port)
     async with node(tmp_path) as it, apps(it) as one_more:
         end = await one_more()
         await end.hello()
         it.open(user="ann")
         bob, _ = it.open(user="bob")
-        monkeypatch.setattr(SessionPort, "load", load)
         await end.request(m.LIST, m.Filter(user="bob"), list[m.SessionInfo])
         await end.request(m.LIST, m.Filter(), list[m.SessionInfo])
         assert wanted == [[bob.sid], None]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import ast
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -18,6 +19,7 @@ from tests.protocols.telnet.recorded import RECORDED
 from tests.protocols.telnet.test_snapshot import Output as Inflated
 from tests.protocols.telnet.wire import sb, wire
 from tests.protocols.websocket.wire import frame
+from tests.typed_core import ROOT
 
 from holdfast.core.errors import DISCONNECTS, Reason, SnapshotError
 from holdfast.core.items import Data, Formatted, Output, Prompt, Text
@@ -330,9 +332,19 @@ OF_TERMINALS = {"_decoder"}
 """What only a client of a terminal has, which ends with its gateway."""
 
 
+def named_in_snapshots(kind: type) -> Iterator[str]:
+    """The attributes that a class names in what makes its snapshots."""
+    if not kind.__module__.startswith("holdfast."):
+        return
+    tree = ast.parse((ROOT / "src" / f"{kind.__module__.replace('.', '/')}.py").read_text())
+    (found,) = [it for it in tree.body if isinstance(it, ast.ClassDef) and it.name == kind.__name__]
+    for function in found.body:
+        if isinstance(function, ast.FunctionDef) and function.name in ("snapshot", "_snapshot"):
+            yield from (it.attr for it in ast.walk(function) if isinstance(it, ast.Attribute))
+
+
 @pytest.mark.parametrize("kind", [LineAdapter, TelnetAdapter, WebSocketAdapter])
 def test_all_that_an_adapter_keeps_is_in_its_snapshot(kind: type[Adapter]) -> None:
     kept = {name for base in kind.__mro__ for name in getattr(base, "__slots__", ())}
-    functions = [kind.snapshot, getattr(kind, "_snapshot", kind.snapshot)]
-    written = {name for function in functions for name in function.__code__.co_names}
+    written = {name for base in kind.__mro__ for name in named_in_snapshots(base)}
     assert kept - CONFIGURED - DERIVED - ENDING - OF_TERMINALS <= written

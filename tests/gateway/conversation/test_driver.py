@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -24,10 +25,11 @@ from tests.protocols.websocket.wire import frame
 
 from holdfast.core.beats import first_beat
 from holdfast.core.errors import Reason
-from holdfast.core.items import Data, Text, size_of
+from holdfast.core.items import Data, Output, Text, size_of
 from holdfast.core.limits import KIB
 from holdfast.core.login import Policy
 from holdfast.gateway.adapters.base import Adapter
+from holdfast.gateway.adapters.dialects import Frames, HoldfastDialect
 from holdfast.gateway.adapters.events import LoginGiven, Numbered
 from holdfast.gateway.adapters.upgrade import WebSocketSettings
 from holdfast.gateway.adapters.websocket import WebSocketAdapter
@@ -76,13 +78,20 @@ def test_a_step_that_fails_ends_its_connection_alone() -> None:
     assert len(line.world.context.pool) == 0
 
 
+class BrokenDialect(HoldfastDialect):
+    """Writes nothing."""
+
+    __slots__ = ()
+
+    def write(self, core: Frames, first: int, outputs: Sequence[Output | None]) -> bytes:
+        raise DefectError
+
+
 def test_what_the_session_says_to_a_broken_adapter_ends_the_connection() -> None:
     line = live()
     attachment = line.driver.attachment
     assert attachment is not None
-    adapter = attachment.adapter
-    broken = {"__slots__": (), "encode": lambda *_: (_ for _ in ()).throw(DefectError())}
-    adapter.__class__ = type("Broken", (type(adapter),), broken)
+    attachment.adapter._dialect = BrokenDialect(msgpack=False)  # type: ignore[attr-defined]
     line.says(2)
     line.world.bench.loop.tick()
     assert line.world.bench.transport.aborted

@@ -58,6 +58,8 @@ class Instances(Protocol):
 class Calls:
     """The calls of one instance."""
 
+    __slots__ = ("_instance", "_instances", "_port", "dispatch")
+
     def __init__(
         self,
         instance: Instance,

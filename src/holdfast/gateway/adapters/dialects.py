@@ -32,6 +32,8 @@ from holdfast.sessions.records import Capabilities
 _TRUE_COLOR = 1 << 24
 _UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for malformed input: MessagePack may hold bad UTF-8, and both deep nests."""
+_NOT_JSON = (*_UNREADABLE, TypeError)
+_NOT_PASSED_ON = (*_UNREADABLE, OverflowError)
 
 
 _NUMBER_KEYS: Final = (b'"n":', b"\xa1n")
@@ -136,6 +138,8 @@ class PlainDialect(WholeMessages):
     Many clients get the same outputs one after the other: what was encoded last is kept.
     """
 
+    __slots__ = ("_frames", "_outputs")
+
     numbered = False
 
     def __init__(self) -> None:
@@ -190,6 +194,8 @@ class HoldfastDialect(WholeMessages):
     Many clients get the same outputs one after the other, each with numbers of its own. What stands
     around the numbers is kept, unless it is a short text, which is encoded in less time.
     """
+
+    __slots__ = ("_decode", "_encode", "_msgpack", "_outputs", "_parts")
 
     numbered = True
 
@@ -355,7 +361,7 @@ class HoldfastDialect(WholeMessages):
             return bytes(value).decode()
         try:
             return msgspec.json.encode(msgspec.msgpack.decode(value)).decode()
-        except (*_UNREADABLE, TypeError) as error:  # JSON has not all that MessagePack has
+        except _NOT_JSON as error:  # JSON has not all that MessagePack has
             raise DialectError(f"cannot be JSON: {error}") from error
 
     def _from_json(self, json: str) -> Raw:
@@ -363,6 +369,6 @@ class HoldfastDialect(WholeMessages):
             if not self._msgpack:
                 return msgspec.json.decode(json, type=Raw)
             return Raw(msgspec.msgpack.encode(msgspec.json.decode(json)))
-        except (*_UNREADABLE, OverflowError):
+        except _NOT_PASSED_ON:
             # What is not JSON, or no MessagePack could hold, is passed on as text, not lost.
             return Raw(self._encode(json))

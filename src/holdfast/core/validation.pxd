@@ -1,0 +1,1 @@
+cpdef Py_ssize_t check_output(item, long long bytes_max) except -1

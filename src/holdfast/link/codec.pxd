@@ -1,0 +1,1 @@
+cpdef bytes encode_batch(str method, list entries, long long bytes_max)

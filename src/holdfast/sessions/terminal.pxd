@@ -1,0 +1,5 @@
+from holdfast.sessions.session cimport Session
+
+
+cdef class TerminalSession(Session):
+    pass
