@@ -40,6 +40,10 @@ def test_nothing_is_installed_that_nobody_asked_for(installed: Environment) -> N
     assert len(names) < 30
 
 
+def test_the_manual_of_the_test_language_needs_no_extra(installed: Environment) -> None:
+    assert "### txreq" in installed.output("holdfast", "vtc", "--manual")
+
+
 def test_each_python_that_is_named_is_tried() -> None:
     named = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
     text = (ROOT / "tests" / "package" / "__main__.py").read_text()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from holdfast.vtc.h2 import headers
 from holdfast.vtc.h2.headers import (
     BlockError,
     DecodingTable,
@@ -13,6 +14,7 @@ from holdfast.vtc.h2.headers import (
     FieldString,
     table_value,
 )
+from holdfast.vtc.language.errors import Failure
 
 
 def test_a_literal_with_indexing() -> None:
@@ -127,3 +129,11 @@ def test_fields_that_are_written_are_read_again(
 def test_any_bytes_are_fields_or_refused(block: bytes) -> None:
     with contextlib.suppress(BlockError):
         DecodingTable().decode(block)
+
+
+def test_without_the_library_a_connection_fails_and_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(headers, "INSTALLED", False)
+    with pytest.raises(Failure, match=r"expected hpack to be installed \(holdfast\[vtc\]\)"):
+        EncodingTable()

@@ -9,16 +9,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hpack import Decoder, Encoder, HPACKError
-from hpack.hpack import encode_integer
-from hpack.table import HeaderTable, table_entry_size
-
+from holdfast.vtc.language.errors import Failure
 from holdfast.vtc.language.source import ENCODING
+
+try:
+    from hpack import Decoder, Encoder, HPACKError
+    from hpack.hpack import encode_integer
+    from hpack.table import HeaderTable, table_entry_size
+except ImportError:  # it is of an extra; the manual and other commands need none of it
+    INSTALLED = False
+else:
+    INSTALLED = True
 
 FIELDS_MAX = 64
 LIST_BYTES_MAX = 2048 * 1024
 _TABLE_BYTES_MAX = 1 << 32
-STATIC_ENTRIES = HeaderTable.STATIC_TABLE_LENGTH
 
 INDEXING = {"inc": 0x40, "not": 0x00, "never": 0x10}
 """How a literal is marked (RFC 7541 section 6.2)."""
@@ -37,9 +42,11 @@ class FieldString(NamedTuple):
 
 
 class EncodingTable:
-    """The sender's side of a connection's header compression."""
+    """The sender's side of a connection's header compression. Raises `Failure` without `hpack`."""
 
     def __init__(self) -> None:
+        if not INSTALLED:
+            raise Failure("HTTP/2: expected hpack to be installed (holdfast[vtc]); found none")
         self._encoder = Encoder()
         self.table = self._encoder.header_table
 
