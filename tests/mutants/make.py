@@ -45,6 +45,7 @@ _ALSO: Final = {
     ),
     "vtc/commands/tunnel": ("vtc/actors", "vtc/language/test_manual.py"),
     "vtc/commands/ws": ("vtc/dialogue", "vtc/language/test_manual.py"),
+    "vtc/dialogue": ("vtc/language/test_manual.py",),
     "vtc/gateway": ("vtc/dialogue",),
     "vtc/run": ("vtc/commands",),
 }
