@@ -160,6 +160,7 @@ def test_an_empty_batch_changes_nothing() -> None:
         "settings": {},
         "set_aside": [],
         "sync": False,
+        "whole": False,
     }
 
 
