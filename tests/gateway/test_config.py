@@ -234,11 +234,12 @@ WRONG: dict[str, tuple[str, str]] = {
     ),
     "fast-without-a-store": (
         '[[listener]]\nurl = "tcp://127.0.0.1:1"\nbackend = "echo"',
-        "store.path: expected a path, because listener[0].durability is 'fast'; found none",
+        "store.path: expected a path, because durability of [[listener]] 1 is 'fast'; found none",
     ),
     "durable-without-a-store": (
         '[[listener]]\nurl = "tcp://127.0.0.1:1"\nbackend = "echo"\ndurability = "durable"',
-        "store.path: expected a path, because listener[0].durability is 'durable'; found none",
+        "store.path: expected a path, because durability of [[listener]] 1 is 'durable'; found"
+        " none",
     ),
     "link-without-an-address": (
         '[[listener]]\nurl = "tcp://127.0.0.1:1"\ndurability = "memory"',

@@ -38,6 +38,15 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
         ["listener[0].durabilty: not a known key; did you mean 'durability'?"],
     ),
     "unknown-and-like-none": (f"{LISTENER}xyzzy = 1\n", ["listener[0].xyzzy: not a known key"]),
+    "unknown-in-a-table-of-a-backend": (
+        f"{LISTENER.replace('echo', 'ssh')}ssh = {{ allow_host = ['localhost'] }}\n",
+        ["listener[0].ssh.allow_host: not a known key; did you mean 'allow_hosts'?"],
+    ),
+    "unknown-in-an-array-of-a-backend": (
+        LISTENER.replace("echo", "ssh")
+        + "[[listener.ssh.target]]\nname = 'a'\nhost = 'b'\nprt = 1\n",
+        ["listener[0].ssh.target[0].prt: not a known key; did you mean 'port'?"],
+    ),
     "unknown-in-no-table": (
         f"nod = 'a'\n{LISTENER}",
         ["nod: not a known key; did you mean 'node'?"],
@@ -70,7 +79,7 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
     ),
     "what-a-step-finds": (
         LISTENER.replace("memory", "fast"),
-        ["store.path: expected a path, because listener[0].durability is 'fast'; found none"],
+        ["store.path: expected a path, because durability of [[listener]] 1 is 'fast'; found none"],
     ),
     "several": (
         f"nod = 'a'\n{LISTENER}durabilty = 'fast'\n[store]\npath = 7\nbusy = 1\n",

@@ -50,11 +50,12 @@ SELECTOR: Final = "backend"
 """The key that names the kind."""
 
 
-def _fields(kind: Kind) -> set[str]:
+def keys_of(kind: Kind) -> set[str]:
+    """The keys of a listener that are the kind's own."""
     return {field.encode_name for field in structs.fields(kind.Config)}
 
 
-OWN_KEYS: Final = frozenset[str]().union(*map(_fields, _KINDS))
+OWN_KEYS: Final = frozenset[str]().union(*map(keys_of, _KINDS))
 """Every key that belongs to some kind."""
 
 
@@ -78,8 +79,8 @@ def read(key: str, own: Mapping[str, Any]) -> BackendConfig:
             f"{key}.{SELECTOR}: expected {_listed(sorted(KINDS), 'or')}, found {name!r}"
         )
     kind = KINDS[name]
-    for foreign in own.keys() - _fields(kind) - {SELECTOR}:
-        owners = [other for other, one in KINDS.items() if foreign in _fields(one)]
+    for foreign in own.keys() - keys_of(kind) - {SELECTOR}:
+        owners = [other for other, one in KINDS.items() if foreign in keys_of(one)]
         backends = "backend" if len(owners) == 1 else "backends"
         raise ConfigurationError(
             f"{key}.{foreign}: expected only for the {backends} {_listed(owners, 'and')}, found it"

@@ -79,7 +79,7 @@ from holdfast.gateway.admin.guard import AdminConfig, token_hash
 from holdfast.gateway.api.config import ApiConfig, check_api
 from holdfast.gateway.auth.options import AuthOptions, check_auth
 from holdfast.gateway.auth.request import RequestOptions, check_request
-from holdfast.gateway.config_faults import explain, in_words
+from holdfast.gateway.config_faults import explain, in_words, key_in_words
 from holdfast.gateway.cookies import CookieOptions, check_cookie
 from holdfast.gateway.play_config import PlayConfig, check_play
 from holdfast.gateway.store_config import StoreConfig, check_store
@@ -369,7 +369,7 @@ def _check_kept(key: str, listener: ListenerConfig, config: Config) -> None:
     stored = listener.resume and backend.has_sessions and not backend.terminal
     if stored and listener.durability != "memory" and not config.store.kept:
         raise ConfigurationError(
-            f"store.path: expected a path, because {key}.durability is"
+            f"store.path: expected a path, because {key_in_words(f'{key}.durability')} is"
             f" {listener.durability!r}; found none"
         )
 

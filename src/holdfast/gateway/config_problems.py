@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import inspect
 
-from holdfast.backends.registry import OWN_KEYS, SELECTOR
+from holdfast.backends.registry import KINDS, OWN_KEYS, SELECTOR, keys_of
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import Config, convert, steps_of
 from holdfast.gateway.config_faults import Step, explain, steps_in, type_at
@@ -172,7 +172,12 @@ def suggestion(unknown: str, steps: Sequence[Step]) -> str:
 
 def _keys(steps: Sequence[Step]) -> list[str]:
     """The keys that there can be at a place."""
-    found = type_at(steps, Config)
+    match steps:
+        case ["listener", int(), str(name), *_] if name in OWN_KEYS:
+            kind = next(kind for kind in KINDS.values() if name in keys_of(kind))
+            found = type_at(steps[2:], kind.Config)
+        case _:
+            found = type_at(steps, Config)
     keys = (
         [one.encode_name for one in found.fields] if isinstance(found, inspect.StructType) else []
     )
