@@ -80,7 +80,19 @@ class Cluster:
         options = ["-U", "holdfast", "-A", "scram-sha-256", f"--pwfile={pwfile}", "-E", "UTF8"]
         self._run("initdb", "-D", str(self.data), "--no-sync", "--locale=C", *options)
         rules = self.data / "pg_hba.conf"
-        rules.write_text("local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")
+        rules.write_text(
+            "local all all trust\nlocal replication all trust\n"
+            "host all all 127.0.0.1/32 scram-sha-256\n"
+        )
+
+    def make_standby(self, primary: Cluster) -> None:
+        """Make the files of a server that reads what another one, which runs, has written."""
+        if os.getuid() == 0:
+            os.chown(self.folder, _user().pw_uid, _user().pw_gid)
+        at = f"host={primary.folder} port={primary.port} user=holdfast"
+        self._run(
+            "pg_basebackup", "-D", str(self.data), "-d", at, "-X", "stream", "-c", "fast", "-R"
+        )
 
     def start(self, **settings: str) -> None:
         """Start the server, and wait until it answers."""
@@ -242,6 +254,19 @@ def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
             time.sleep(0.02)
         else:
             return
+
+
+@contextmanager
+def standby(primary: Cluster) -> Iterator[Cluster]:
+    """A replica of a cluster, which is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-pg-", dir="/tmp") as folder:
+        replica = Cluster(Path(folder))
+        replica.make_standby(primary)
+        replica.start()
+        try:
+            yield replica
+        finally:
+            replica.stop()
 
 
 @contextmanager

@@ -17,7 +17,7 @@ import pytest_asyncio
 import structlog
 import trustme
 from tests.ports import free_port
-from tests.postgresql import Cluster, pooled
+from tests.postgresql import Cluster, pooled, standby
 
 from holdfast.core.items import Text
 from holdfast.core.limits import StoreLimits
@@ -689,6 +689,14 @@ async def test_a_user_who_lacks_rights_on_tables_is_refused_with_their_names(
     await refused(database, StoreAccessError, words, url=url)
     await database.run("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA holdfast TO reader")
     await database.store("b", url=url).open()
+
+
+async def test_a_replica_is_refused(database: Database) -> None:
+    await (await database.opened()).close(clean=True)
+    with standby(database.cluster) as replica:
+        url = replica.url(database.name)
+        words = "expected the primary server, found a replica"
+        await refused(database, StoreReadOnlyError, words, url=url)
 
 
 async def test_a_database_that_is_read_only_is_refused(own_database: Database) -> None:
