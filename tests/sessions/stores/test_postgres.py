@@ -43,6 +43,7 @@ SECONDS: Final = 60.0
 LIMITS: Final = StoreLimits(
     beat_seconds_max=0.05, lease_seconds_max=0.3, busy_seconds_max=SECONDS, answer_seconds_max=60.0
 )
+HASTY: Final = StoreLimits(busy_seconds_max=0.1)
 OLDEST: Final = "SELECT min(inc) AS inc FROM holdfast.node"
 
 
@@ -577,6 +578,13 @@ async def test_it_works_through_pgbouncer(database: Database, mode: str) -> None
         await store.close(clean=True)
 
 
+async def test_pgbouncer_that_pools_statements_is_refused(database: Database) -> None:
+    with pooled(database.cluster, "statement") as port:
+        url = f"postgresql://holdfast@127.0.0.1:{port}/{database.name}"
+        words = ".*transaction blocks not allowed in statement pooling mode"
+        await refused(database, StoreError, words, url=url, limits=HASTY)
+
+
 @pytest.fixture
 def with_tls(postgresql: Cluster) -> Iterator[trustme.CA]:
     """The server has a certificate for `db.example.org`, of this authority."""
@@ -605,6 +613,9 @@ async def test_a_certificate_that_does_not_fit_is_refused(
     ):
         expected = f"its certificate is not accepted: .*{words}"
         await refused(database, StoreAccessError, expected, url=f"{url}?{options}")
+    absent = f"{url}?sslmode=verify-full&sslrootcert={tmp_path / 'absent.pem'}"
+    words = "expected its Unix socket, and the files of sslrootcert.*: No such file"
+    await refused(database, StoreBusyError, words, url=absent, limits=HASTY)
     store = database.store(url=f"{url}?sslmode=verify-ca&sslrootcert={theirs}")
     assert await store.open() == Stored(clean=True)
     await store.close(clean=True)

@@ -1,8 +1,8 @@
 """One connection to a PostgreSQL database, which is made again when it is lost.
 
 Nothing of it depends on the session of the server: each statement, or each transaction, stands
-alone. So it also works through PgBouncer in any of its modes; prepared statements are kept only
-where no such pooler is between.
+alone. So it also works through PgBouncer, if that pools transactions or sessions; prepared
+statements are kept only where no such pooler is between.
 """
 
 from __future__ import annotations

@@ -34,6 +34,8 @@ _KINDS: Final[tuple[tuple[str, type[StoreError], str], ...]] = (
     ("42883", StoreBrokenError, "expected the functions of Holdfast"),
 )
 
+_FILES: Final = "its Unix socket, and the files of sslrootcert, sslcert and sslkey, if it names any"
+
 FAULTS: Final = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
@@ -69,13 +71,19 @@ def explain(name: str, error: BaseException) -> StoreError:
         return StoreError(f"{name}: {_words(error)}")
     if type(error) is ConnectionError and "SSL" in str(error):  # asyncpg's own
         return StoreAccessError(f"{name}: it offers no TLS: {error}")
-    if isinstance(error, TimeoutError):
-        return StoreBusyError(f"{name}: no answer in time")
     if isinstance(error, OSError):
-        return StoreBusyError(f"{name}: cannot be reached: {error.strerror or error}")
+        return StoreBusyError(f"{name}: {_unreachable(error)}")
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
         return StoreBusyError(f"{name}: {_words(error)}")
     return StoreError(f"{name}: {_words(error)}")
+
+
+def _unreachable(error: OSError) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, FileNotFoundError):
+        return f"expected {_FILES}: {error.strerror or error}"
+    return f"cannot be reached: {error.strerror or error}"
 
 
 def _words(error: BaseException) -> str:
