@@ -430,7 +430,7 @@ async def test_a_session_that_has_come_back_is_not_given_up_for_an_earlier_move(
         it.tell(it.a, LEAVES)
         it.tell(it.a, how)
         await it.idle()
-        it.adopted(it.b)
+        it.adopted(it.a)
         await it.idle()
         await asyncio.sleep(0.05)  # longer than it would be given up after
         await it.idle()
