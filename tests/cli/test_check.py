@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from tests.gateway.certificates import certificate
 from typer.testing import CliRunner
 
 from holdfast.cli.main import app
+from holdfast.link import tracing
 
 RIGHT = '[[listener]]\nurl = "tcp://127.0.0.1:4001"\nbackend = "echo"\ndurability = "memory"\n'
 
@@ -159,6 +161,31 @@ def test_what_a_start_would_find_is_told_before(tmp_path: Path) -> None:
         "[[upstream]] 1: servers[1]",
     ]
     assert all("expected a name that can be resolved" in line for line in found[4:])
+
+
+NEEDS: dict[str, tuple[str, str]] = {
+    "opentelemetry": (f"traces = true\n{RIGHT}", "traces: expected opentelemetry to be installed"),
+    "asyncssh": (
+        '[[listener]]\nurl = "ws://127.0.0.1:0/"\nbackend = "ssh"\n'
+        '[[listener.ssh.target]]\nname = "a"\nhost = "b"\n',
+        "[[listener]] 1: backend: expected asyncssh to be installed (holdfast[ssh])",
+    ),
+    "jwt": (
+        f'{RIGHT}[listener.auth]\nalgorithms = ["HS256"]\nkeys_file = "jwt.key"\n',
+        "listener.auth: expected jwt to be installed (holdfast[jwt])",
+    ),
+}
+
+
+@pytest.mark.parametrize("package", NEEDS)
+def test_a_package_that_is_not_installed(
+    package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text, expected = NEEDS[package]
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setattr(tracing, "api", tracing.api.__wrapped__)  # it looks once a process
+    found = errors(tmp_path / "holdfast.toml", text, "--offline")
+    assert any(line.startswith(expected) for line in found), found
 
 
 def test_an_upstream_without_a_listener_is_a_warning(tmp_path: Path) -> None:

@@ -25,9 +25,9 @@ def check(
 ) -> None:
     """Check a configuration without serving it. Exits with 2 if it is wrong.
 
-    Everything that is wrong is told at once, a line each: keys, values, certificates, addresses
-    that are used twice, names that cannot be resolved, paths that cannot be written. An upstream
-    that no listener uses is a warning.
+    Everything that is wrong is told at once, a line each: keys, values, certificates, packages that
+    are not installed, addresses that are used twice, names that cannot be resolved, paths that
+    cannot be written. An upstream that no listener uses is a warning.
 
     Examples:
 

@@ -34,7 +34,7 @@ _MISSING: Final = r"Object missing required field `(.*)`"
 
 
 def problems_of(
-    text: str, also: Callable[[Config], Iterable[Callable[[], None]]]
+    text: str, also: Callable[[Config], Iterable[Callable[[], object]]]
 ) -> tuple[list[str], Config | None]:
     """What is wrong with the text of a configuration, and the configuration as far as it is right;
     `None` if nothing of it can be used. `also` has further steps of the check."""
@@ -54,7 +54,7 @@ def problems_of(
     return typed.problems + found, config
 
 
-def problems_in(steps: Iterable[Callable[[], None]]) -> list[str]:
+def problems_in(steps: Iterable[Callable[[], object]]) -> list[str]:
     """What the steps of a check find, each once."""
     found: dict[str, None] = {}
     for step in steps:

@@ -1,7 +1,7 @@
 """What a configuration needs of this machine, looked at before a start: `holdfast check`.
 
-Certificates that can be loaded, addresses that do not collide, names that can be resolved, paths
-that can be written.
+Certificates and keys that can be loaded, packages that are installed, addresses that do not
+collide, names that can be resolved, paths that can be written.
 """
 
 from __future__ import annotations
@@ -16,9 +16,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import Final
 
+from holdfast.core.clock import wall
 from holdfast.core.errors import ConfigurationError
 from holdfast.gateway.config import Config, ListenerConfig
 from holdfast.gateway.config_faults import key_in_words
+from holdfast.gateway.listener_parts import credential_judge
+from holdfast.link.tracing import CommandTraces
 from holdfast.net.addresses import Address, InvalidAddressError, parse_address
 from holdfast.net.tls.contexts import client_context, server_context, server_contexts
 
@@ -26,10 +29,11 @@ _NAMES_MAX: Final = 16
 """Names that are resolved at one time."""
 
 
-def steps_of_start(config: Config) -> Iterator[Callable[[], None]]:
+def steps_of_start(config: Config) -> Iterator[Callable[[], object]]:
     """The single steps. Each raises `ConfigurationError`, which names the key."""
-    for number, listener in enumerate(config.listener):
-        yield partial(_load_listener, f"listener[{number}]", listener)
+    yield from _steps_of_listeners(config)
+    if config.traces:
+        yield CommandTraces
     if config.link.tls_options is not None:
         yield partial(_under, "link.tls", partial(server_contexts, config.link.tls_options))
     if config.admin.certificate is not None:
@@ -47,6 +51,12 @@ def steps_of_start(config: Config) -> Iterator[Callable[[], None]]:
             yield partial(_writable, key, Path(address.path))
     if config.store.path:
         yield partial(_writable, "store.path", Path(config.store.path))
+
+
+def _steps_of_listeners(config: Config) -> Iterator[Callable[[], object]]:
+    for number, listener in enumerate(config.listener):
+        yield partial(_load_listener, f"listener[{number}]", listener)
+        yield partial(credential_judge, listener, config.limits, wall)
 
 
 def warnings_of(config: Config) -> list[str]:

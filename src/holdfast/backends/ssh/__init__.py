@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from holdfast.backends.base import Backend, Services
 from holdfast.backends.ssh.config import Config as Config
 from holdfast.backends.terminal.backend import TerminalBackend, TerminalSettings
-from holdfast.core.errors import ConfigurationError
 
 
 def open(config: Config, services: Services) -> Backend:
-    """The backend of one listener's servers. Raises `ConfigurationError` without asyncssh."""
-    if find_spec("asyncssh") is None:
-        raise ConfigurationError(
-            "listener.backend: expected asyncssh to be installed (holdfast[ssh]); found none"
-        )
+    """The backend of one listener's servers."""
     from holdfast.backends.ssh.opener import SshOpener  # a listener without it starts faster
 
     options, timers = config.ssh, services.runtime.timers

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -93,6 +94,11 @@ class Config(BackendConfig, frozen=True):
     ssh: SshOptions = SshOptions()
 
     def check(self, placement: Placement) -> None:
+        if find_spec("asyncssh") is None:
+            raise ConfigurationError(
+                f"{placement.key}.backend: expected asyncssh to be installed (holdfast[ssh]); found"
+                " none"
+            )
         key, options = f"{placement.key}.ssh", self.ssh
         if not options.target and not options.allow_hosts:
             raise ConfigurationError(
