@@ -1,7 +1,8 @@
 """Very many clients of `holdfast.v1` on bare sockets, and a probe of the server's pauses.
 
-`python -m bench.crowd PORT` is the probe: it pings a WebSocket every millisecond, and answers each
-line of its input with the longest time to a pong since the line before, in seconds.
+`python -m bench.crowd PORT PID` is the probe: it pings a WebSocket every millisecond, and answers
+each line of its input with the longest time to a pong since the line before, and the most CPU time
+that the server took while one ping waited, both in seconds.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 from bench import harness
 from bench.harness import PYTHON
@@ -178,26 +180,36 @@ class Crowd:
 # --- the probe
 
 
+class Pause(NamedTuple):
+    """How long the server did nothing for anybody, in seconds."""
+
+    lasted: float
+    """Until the pong: on a busy machine, also while other processes had the server's core."""
+    worked: float
+    """The CPU time that the server took until the pong, in another pause perhaps."""
+
+
 class Probe:
     """How long the server does nothing for anybody."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def worst(self) -> float:
-        """The longest pause since the last call, in seconds."""
+    def worst(self) -> Pause:
+        """The longest pauses since the last call."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        return float(self._process.stdout.readline())
+        lasted, worked = map(float, self._process.stdout.readline().split())
+        return Pause(lasted, worked)
 
 
 @contextmanager
-def probing(port: int) -> Iterator[Probe]:
+def probing(port: int, pid: int) -> Iterator[Probe]:
     """A probe of the server at `port`, in a process beside the load's."""
     process = subprocess.Popen(
-        harness.pinned(1, [PYTHON, "-m", "bench.crowd", str(port)]),
+        harness.pinned(1, [PYTHON, "-m", "bench.crowd", str(port), str(pid)]),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -211,25 +223,32 @@ def probing(port: int) -> Iterator[Probe]:
         process.wait()
 
 
-def _probe(port: int) -> None:
+def _cpu_clock(pid: int) -> int:
+    """The clock of a process's CPU time (clock_getcpuclockid(3), which Python does not have)."""
+    return (~pid << 3) | 2
+
+
+def _probe(port: int, pid: int) -> None:
     with suppress(PermissionError):  # else the load's turns on their core count, too
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     sock = opened(port)
     sock.setblocking(True)
-    worst = 0.0
+    clock = _cpu_clock(pid)
+    lasted = worked = 0.0
     while True:
-        sent = time.monotonic()
+        sent, used = time.monotonic(), time.clock_gettime(clock)
         sock.send(b"\x89\x80\x00\x00\x00\x00")
         got = b""
         while len(got) < 2:
             got += sock.recv(2 - len(got))
-        worst = max(worst, time.monotonic() - sent)
+        lasted = max(lasted, time.monotonic() - sent)
+        worked = max(worked, time.clock_gettime(clock) - used)
         if select.select([sys.stdin], [], [], 0.001)[0]:
             if not sys.stdin.readline():
                 return
-            print(worst, flush=True)
-            worst = 0.0
+            print(lasted, worked, flush=True)
+            lasted = worked = 0.0
 
 
 if __name__ == "__main__":
-    _probe(int(sys.argv[1]))
+    _probe(int(sys.argv[1]), int(sys.argv[2]))

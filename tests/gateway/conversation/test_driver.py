@@ -38,6 +38,7 @@ from holdfast.gateway.conversation.phases import ConversationPhase
 from holdfast.gateway.cookies import SessionCookie
 from holdfast.net.addresses import parse_address
 from holdfast.net.connection.connection import Connection
+from holdfast.net.runtime.turns import ARRIVALS_COST_MAX
 from holdfast.net.security_log import SecurityEvent
 from holdfast.protocols.websocket import Deflate, DeflateSettings
 
@@ -336,3 +337,27 @@ def test_the_passwords_of_gmcp_are_not_stored(package: str) -> None:
     (session,) = line.world.manager.sessions.values()
     assert session.inbox.top == 2
     assert stored(line) == [Data("Char.Skills", "{}")]
+
+
+def test_who_comes_behind_many_others_has_its_session_when_it_is_its_turn() -> None:
+    line = Line("v1", restored=False)
+    turns, loop = line.world.context.runtime.turns, line.world.bench.loop
+    turns.spent = ARRIVALS_COST_MAX
+    line.connection.data_received(HANDSHAKE + V1 + b"\r\n")
+    assert line.driver.intake.held is not None
+    assert not line.world.bench.transport.written
+    line.connection.eof_received()  # it is read in its order all the same
+    loop.tick()
+    loop.tick()
+    assert b" 101 " in b"".join(line.world.bench.transport.written)
+    assert line.driver.phase is ConversationPhase.LEAVING
+
+
+def test_who_has_its_session_does_not_wait_behind_those_who_come() -> None:
+    line = live()
+    turns = line.world.context.runtime.turns
+    turns.wait(Line("v1", restored=False).driver, "192.0.2.66")
+    line.arrives(b"look")
+    assert line.driver.intake.held is None
+    (session,) = line.world.manager.sessions.values()
+    assert session.inbox.top == 1

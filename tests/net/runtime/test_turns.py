@@ -6,7 +6,7 @@ import structlog
 from tests.net.fakes import FakeLoop, runtime
 
 from holdfast.core.limits import KIB
-from holdfast.net.runtime.turns import TURNS_COST_MAX, Turns
+from holdfast.net.runtime.turns import ARRIVALS_COST_MAX, TURNS_COST_MAX, Turns
 
 
 class Busy:
@@ -95,3 +95,25 @@ def test_what_a_pass_has_spent_is_forgotten_at_its_end() -> None:
     run.coalescer.add(lambda: None)
     loop.tick()
     assert run.turns.spent == 0
+
+
+def test_who_has_no_session_yet_waits_for_those_before_and_for_the_next_pass() -> None:
+    loop = FakeLoop()
+    turns = runtime(loop).turns
+    assert not turns.puts_off_arrival()
+    turns.spent = ARRIVALS_COST_MAX
+    assert turns.puts_off_arrival()
+    turns.spent = 0
+    seen = list[bool]()
+
+    class Arrival:
+        def take_turn(self) -> None:
+            seen.append(turns.puts_off_arrival())
+
+    arrivals = [Arrival() for _ in range(2)]
+    for arrival in arrivals:
+        turns.wait(arrival, "192.0.2.66")
+    assert turns.puts_off_arrival()
+    loop.tick()
+    assert seen == [False, False]  # each was its own turn
+    assert not turns.puts_off_arrival()

@@ -37,6 +37,7 @@ _log: Final = RateLimitedLogger("holdfast.gateway")
 
 _NEVER: Final = float("inf")
 _LIVE: Final = ConversationPhase.LIVE
+_WAITING: Final = ConversationPhase.WAITING
 """Looked up once: before Python 3.12 an enum's members are dear to reach."""
 _UNKNOWN: Final = Capabilities()
 _NOT_TAKEN: Final = Notice("What you typed last was not taken.")
@@ -93,7 +94,8 @@ class Driver:
         intake, runtime = self.intake, self.context.runtime
         turns, now = runtime.turns, runtime.timers.now
         held, spent = intake.held, turns.spent
-        if held is not None or (spent >= PASS_COST_MAX and data):
+        late = turns.puts_off_arrival() if self.phase is _WAITING else spent >= PASS_COST_MAX
+        if held is not None or (late and data):
             intake.keep(data, turns, self, self.connection.peer)
             self.connection.pause_reading()
             reserve_input(self)

@@ -22,8 +22,13 @@ TURNS_COST_MAX: Final = 32 * KIB
 """All turns of one pass."""
 PASS_COST_MAX: Final = 256 * KIB
 """What connections handle as they are read, in one pass; beyond it, they wait for turns."""
+ARRIVALS_COST_MAX: Final = 96 * KIB
+"""The same for connections that have no session yet, of which very many may come at once: what is
+left of the pass is for others."""
 ARRIVAL_COST: Final = 4 * KIB
 """A new connection: its handshake and its session cost so much time."""
+ENTRY_COST: Final = 1 * KIB
+"""What comes of a connection without a session costs this more: its handshake, say."""
 REQUEST_COST: Final = 16 * KIB
 """A request for a page."""
 _COST_MIN: Final = 1 * KIB
@@ -40,14 +45,25 @@ class Waiting(Protocol):
 class Turns:
     """Handlers that wait for a turn, by network."""
 
-    __slots__ = ("_loop", "_networks", "_scheduled", "spent")
+    __slots__ = ("_loop", "_networks", "_running", "_scheduled", "spent")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._networks: OrderedDict[str, OrderedDict[Waiting, None]] = OrderedDict()
+        self._running = False
+        """Whether somebody has a turn now."""
         self._scheduled = False
         self.spent = 0
         """What was handled in this pass."""
+
+    def puts_off_arrival(self) -> bool:
+        """Whether a connection that has no session yet must wait for its turn; else its step costs
+        something. They go on in the order in which they came, so that an older connection of a
+        client is not handled after a newer one."""
+        if not self._running and (self._networks or self.spent >= ARRIVALS_COST_MAX):
+            return True
+        self.spent += ENTRY_COST
+        return False
 
     def wait(self, waiting: Waiting, network: str) -> None:
         """Call `take_turn` once, when it is the turn of `waiting`."""
@@ -61,6 +77,7 @@ class Turns:
 
     def _run(self) -> None:
         self._scheduled = False
+        self._running = True
         self.spent = 0
         networks = self._networks
         while networks and self.spent < TURNS_COST_MAX:
@@ -73,5 +90,6 @@ class Turns:
                 waiting.take_turn()
             except Exception as error:
                 log_failure(_log, "a turn failed", error)
+        self._running = False
         if networks:
             self._schedule()

@@ -4,7 +4,8 @@
 An event loop costs more for each socket that is ready than the socket's bytes
 do. Here all sockets stand in one epoll set, which is one file to the loop:
 for one event of the loop's all that is ready is read and handled, straight from
-the kernel to the protocol and back. `_sockets.pyi` documents the interface.
+the kernel to the protocol and back. What takes too long for one pass of the loop
+is handled in several. `_sockets.pyi` documents the interface.
 """
 
 import os
@@ -21,6 +22,7 @@ from cpython.bytes cimport (
 from libc.errno cimport EAGAIN, EINTR, errno as c_errno
 from libc.stdint cimport uint32_t
 from libc.stdlib cimport free, malloc
+from posix.time cimport CLOCK_MONOTONIC, clock_gettime, timespec
 from posix.unistd cimport close as c_close
 
 cdef extern from "<sys/epoll.h>" nogil:
@@ -60,14 +62,26 @@ cdef enum:
     _READ_BYTES = 256 * 1024
 
 cdef Py_ssize_t _HIGH_BYTES = 64 * 1024
+cdef double _READY_SECONDS = 0.004  # of a pass, for those that are ready
+cdef double _ENDS_SECONDS = 0.002  # and for those whose peers have ended
+
+
+cdef double _now() noexcept:
+    cdef timespec now
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return now.tv_sec + now.tv_nsec * 1e-9
 
 
 cdef class Poller:
     cdef object __weakref__
     cdef object _loop
     cdef list _transports  # by file number
+    cdef object _ending  # a deque of transports whose protocols do not know of their end
     cdef char* _buffer
     cdef int _epoll
+    cdef epoll_event _events[_EVENTS_PER_PASS]
+    cdef int _at, _count  # of the events: which is next, and how many there are
+    cdef bint _scheduled  # whether the rest is handled in the next pass
 
     def __cinit__(self, loop):
         self._epoll = -1
@@ -81,6 +95,7 @@ cdef class Poller:
     def __init__(self, loop):
         self._loop = loop
         self._transports = []
+        self._ending = deque()
         loop.add_reader(self._epoll, self._run)
 
     def __dealloc__(self):
@@ -89,25 +104,43 @@ cdef class Poller:
         free(self._buffer)
 
     def _run(self):
-        cdef epoll_event events[_EVENTS_PER_PASS]
-        cdef int count = epoll_wait(self._epoll, events, _EVENTS_PER_PASS, 0)
-        cdef int done = 0
+        if self._at >= self._count:  # else what was ready before comes first
+            self._at = 0
+            self._count = epoll_wait(self._epoll, self._events, _EVENTS_PER_PASS, 0)
+        if not self._scheduled:
+            self._go_on()
+
+    def _go_on(self):
+        # Between two passes, a number may become another connection's. That one then hears of
+        # what it has not got: it reads nothing.
+        cdef double began = _now()
         cdef SocketTransport transport
-        # No file is closed in here, so no number can have become another's.
+        self._scheduled = False
         try:
-            while done < count:
-                transport = self._transports[events[done].data.fd]
+            while self._at < self._count:
+                transport = self._transports[self._events[self._at].data.fd]
                 if transport is not None:
-                    transport._ready(events[done].events)
-                done += 1
-        except BaseException:
-            # The loop is told to end. It may run again, to end in order: lose no event.
-            while done < count:
-                transport = self._transports[events[done].data.fd]
-                if transport is not None:
-                    self._watch(transport)
-                done += 1
-            raise
+                    transport._ready(self._events[self._at].events)
+                self._at += 1
+                if not self._at & 15 and _now() - began > _READY_SECONDS:
+                    break
+            if self._ending:
+                self._end_some()
+        finally:
+            # Also if the loop is told to end: it may run again, to end in order.
+            if (self._at < self._count or self._ending) and not self._scheduled:
+                self._scheduled = True
+                self._loop.call_soon(self._go_on)
+
+    cdef int _end_some(self) except -1:
+        # Many that leave at once are in nobody's way: who stays is served in between.
+        cdef double began = _now()
+        while self._ending:
+            (<SocketTransport>self._ending[0])._tell_end()
+            self._ending.popleft()
+            if _now() - began > _ENDS_SECONDS:
+                break
+        return 0
 
     cdef int _add(self, SocketTransport transport) except -1:
         self._control(transport, EPOLL_CTL_ADD)
@@ -150,6 +183,7 @@ cdef class SocketTransport:
     cdef Py_ssize_t _offset  # how much of the queue's first has been sent
     cdef Py_ssize_t _queued, _high, _low
     cdef int _fd
+    cdef int _fault  # the error that reading has ended with
     cdef bint _reading, _unread
     cdef bint _to_the_end  # a short read does not mean that there is no more
     cdef bint _eof_received, _eof_due
@@ -205,17 +239,36 @@ cdef class SocketTransport:
                 if size < _READ_BYTES and not self._to_the_end:
                     return 0
             elif size == 0:
-                self._reading = False
-                self._eof_received = True
-                if not self._protocol.eof_received():
-                    self.close()
+                self._end_reading(0)
                 return 0
             elif c_errno == EAGAIN:
                 return 0
             elif c_errno != EINTR:
-                self._fail(OSError(c_errno, os.strerror(c_errno)))
+                self._end_reading(c_errno)
                 return 0
         self._poller._watch(self)  # it is others' turn; what is left makes no event by itself
+        return 0
+
+    cdef int _end_reading(self, int fault) except -1:
+        # All that was sent before is read; the protocol is told when others had their turn.
+        self._reading = False
+        self._eof_received = True
+        self._fault = fault
+        self._poller._ending.append(self)
+        return 0
+
+    cdef int _tell_end(self) except -1:
+        if self._finished:
+            return 0
+        try:
+            if self._fault:
+                self._fail(None)
+            elif not self._protocol.eof_received():
+                self.close()
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:
+            self._defect(error)
         return 0
 
     def pause_reading(self):
@@ -419,6 +472,8 @@ cdef class SocketTransport:
         self._drop(None)
 
     cdef int _fail(self, error) except -1:
+        if self._fault:  # reading has found out why; to write tells less
+            error = OSError(self._fault, os.strerror(self._fault))
         self._drop(error)
         return 0
 
