@@ -85,9 +85,18 @@ def build_go_tcp() -> Path:
 
 def build_gorilla() -> Path:
     """The gorilla/websocket echo server, from Debian's Go packages."""
+    return _build_with_gorilla("gorilla")
+
+
+def build_room() -> Path:
+    """The gorilla/websocket server that sends each message to all."""
+    return _build_with_gorilla("room")
+
+
+def _build_with_gorilla(name: str) -> Path:
     environment = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode"}
-    source = HERE / "peers" / "gorilla.go"
-    return _build("gorilla", source, ["go", "build", "-o", "{to}", "{source}"], environment)
+    source = HERE / "peers" / f"{name}.go"
+    return _build(name, source, ["go", "build", "-o", "{to}", "{source}"], environment)
 
 
 def _build(

@@ -48,6 +48,22 @@ class Counting:
             for number, _ in self._poll.poll(left):
                 self.marks += self._socks[number].recv(1 << 18).count(MARK)
 
+    def say(self, text: str) -> None:
+        """The first of them sends a short text."""
+        payload = text.encode()
+        size = (
+            bytes([0x80 | len(payload)])
+            if len(payload) < 126
+            else b"\xfe" + len(payload).to_bytes(2)
+        )
+        next(iter(self._socks.values())).send(b"\x81" + size + bytes(4) + payload)
+
+    def leave(self, count: int) -> None:
+        """The last `count` of them go away."""
+        for number in list(self._socks)[len(self._socks) - count :]:
+            self._poll.unregister(number)
+            self._socks.pop(number).close()
+
     def close(self) -> None:
         self._poll.close()
         for sock in self._socks.values():
