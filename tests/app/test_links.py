@@ -128,6 +128,31 @@ async def test_a_node_without_an_address_of_its_own_is_linked_again(tmp_path: Pa
         await until(app, "a", "b")
 
 
+async def test_the_first_node_is_not_looked_for_at_the_addresses_of_others(tmp_path: Path) -> None:
+    """It ended, was there again, and ended before it was linked: one more link to another node
+    would supersede that node's own, and what was said there would be nobody's."""
+    app = App("chat", limits=QUICK)
+    async with two_nodes(tmp_path) as (a, b), asyncio.TaskGroup() as tasks:
+        tasks.create_task(app.serve([str(a.address), str(b.address)]))
+        await until(app, "a", "b")
+        for gateway in (a, b):
+            gateway.peer.notify(m.NODES, m.Nodes(addresses(b)))
+        a.cut()
+        async with patience():
+            await app.progress.until(lambda: len(app.nodes) == 1)
+        missing = m.NodeAddress("a", f"unix:{tmp_path / 'missing'}")
+        b.peer.notify(m.NODES, m.Nodes([missing, *addresses(b)]))
+        b.tell(m.SessionEvent("s", 0, m.Opened(m.SessionInfo("s", "active"))))
+        async with patience():
+            await app.progress.until(lambda: "s" in app.sessions)
+        assert len(app.nodes) == 2
+        b.peer.notify(m.NODES, m.Nodes(addresses(b)))
+        async with patience():
+            await app.progress.until(lambda: len(app.nodes) == 1 or len(b.hellos) > 1)
+        assert (names(app), len(b.hellos)) == (["b"], 1)
+        app.stop()
+
+
 async def test_another_node_at_a_nodes_address_is_not_taken_for_it(tmp_path: Path) -> None:
     app = App("chat", limits=QUICK)
     async with two_nodes(tmp_path) as (a, b), running(app, a.address):

@@ -144,13 +144,16 @@ class Links:
             _log.info("node found", node=name, at=str(named[name]))
             node = self._former.pop(name, None) or Node(self._app.limits.window_bytes_max)
             node.name = name
-            self._link(node)
+            # The first one, too, is looked for at its own address alone, now that others name it:
+            # at another one, it would supersede the link of the node that is there.
+            self._told[self._link(node)] = {name: named[name]}
 
-    def _link(self, node: Node) -> None:
+    def _link(self, node: Node) -> LinkClient:
         link = LinkClient(self._app, node, self, self._settings)
         node.link = link
         self.nodes.append(node)
         self._links[link] = self._tasks.create_task(self._run(link))
+        return link
 
     async def _run(self, link: LinkClient) -> None:
         """Keep a link until its node has ended. A refusal is an error of the first one alone."""
