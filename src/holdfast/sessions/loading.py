@@ -35,8 +35,10 @@ _RESTORED_MAX: Final = 1_000
 """Sessions that are registered in one go."""
 _SORTED_MAX: Final = 5_000
 """Sessions that are sorted in one go: what is sorted is merged as it is registered."""
+_LOADED_FIRST_MAX: Final = 20
+"""Sessions that are loaded in one go at first, when many come: nobody of them waits for more."""
 _LOADED_MAX: Final = 100
-"""Sessions that are loaded in one go."""
+"""Sessions that are loaded in one go: twice as many as before, up to this, while more wait."""
 
 
 _AGE: Final = attrgetter("detached", "sid")
@@ -100,6 +102,8 @@ class Loader:
         self._loading = asyncio.Lock()
         self._wanted: deque[str] = deque()
         """Sessions that somebody waits for, in order. Some are loaded by now."""
+        self._part = _LOADED_FIRST_MAX
+        """How many are loaded next in one go."""
 
     def restoring(
         self, stored: Stored, backend_of: Callable[[Head], SessionBackend], now: float
@@ -186,10 +190,11 @@ class Loader:
         """Load a session, and with it some of those that are waited for."""
         assert self.store is not None, "what is dormant is in a store"
         asked = {sid: None}
-        while self._wanted and len(asked) < _LOADED_MAX:
+        while self._wanted and len(asked) < self._part:
             other = self._wanted.popleft()
             if other in self.dormant:
                 asked[other] = None
+        self._part = min(2 * self._part, _LOADED_MAX) if self._wanted else _LOADED_FIRST_MAX
         self._take_up(list(asked), await self.store.take(list(asked)), now)
 
     async def load_all(self, backend: SessionBackend, now: float) -> None:

@@ -7,7 +7,7 @@ they are folded into snapshots.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from holdfast.core.limits import StoreLimits
@@ -17,10 +17,11 @@ from holdfast.sessions.stores.base import StoreFencedError
 from holdfast.sessions.stores.commons import Commons
 from holdfast.sessions.stores.postgres.batches import place, values_of
 from holdfast.sessions.stores.postgres.connection import Transaction
+from holdfast.sessions.stores.postgres.kept_entries import KeptEntries
 from holdfast.sessions.stores.postgres.runs import BEAT, Adopted
 from holdfast.sessions.stores.postgres.schema import COMMIT, PLACE_BITS
 from holdfast.sessions.stores.reading import Heads, Reader, Snapshot, snapshots_of
-from holdfast.sessions.stores.tail import Excerpts, Tail, Tails
+from holdfast.sessions.stores.tail import Excerpts, Piece, Tail, Tails
 
 _SIDS_MAX: Final = 500
 """In one query."""
@@ -80,6 +81,8 @@ class Content:
         self._tails = Tails()
         self._runs: dict[Tail, list[int]] = {}
         """Whose journals each of the tails is."""
+        self._kept = KeptEntries()
+        """Of those journals."""
         self._bodies: dict[int, bytes] = {}
         self._commons = Commons(lambda number: self._bodies.get(number, b""))
 
@@ -107,7 +110,9 @@ class Content:
             heads.orphan(sid, body)
         number = 0
         async for inc, entry, body, shared in work.rows(_JOURNAL, adopted.incs):
-            tail.entry(place(inc, entry), body, shared, heads.heads)
+            at = place(inc, entry)
+            tail.entry(at, body, shared, heads.heads)
+            adopted.entries.add(at, body, shared)
             number = max(number, entry)
         adopted.tail = tail
         return Stored(
@@ -125,6 +130,7 @@ class Content:
         if adopted.incs:
             self._tails.add(adopted.tail)
             self._runs[adopted.tail] = adopted.incs
+            self._kept.take(adopted.entries)
 
     async def find(self, work: Transaction, sids: Sequence[str]) -> Found:
         """Read sessions. In one transaction, so that their snapshots and what the tails have of
@@ -177,6 +183,7 @@ class Content:
         self.folded(sids)
         if not sids:
             tail = self._tails.first
+            self._kept.forget(self._runs.get(tail, []))
             tail.dropped()
             if not tail.left:
                 self._tails.remove(tail)
@@ -208,10 +215,14 @@ class Content:
 
     async def _excerpts(self, work: Transaction, sids: Sequence[str]) -> Excerpts:
         """What the tails have of these sessions."""
-        wanted = self._tails.pieces(sids)
+        wanted: Mapping[int, Sequence[Piece]] = self._tails.pieces(sids)
         if not wanted:
             return Excerpts({}, {})
         excerpts = Excerpts({}, {})
+        kept = self._kept.of(wanted)
+        for entry, content in kept.items():
+            excerpts.take(wanted[entry], *content)
+        wanted = {entry: pieces for entry, pieces in wanted.items() if entry not in kept}
         # The server decompresses an entry for each piece of it: one of several is read whole.
         whole = [place for place, pieces in wanted.items() if len(pieces) > 1]
         async for entry, body, shared in work.rows(_ENTRIES, whole):

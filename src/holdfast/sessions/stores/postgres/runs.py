@@ -19,6 +19,7 @@ from holdfast.net.loggers import LazyLogger
 from holdfast.sessions.records import ENDED_RUNS_MAX, EndedRun
 from holdfast.sessions.stores.base import OtherRun, Others, StoreBusyError
 from holdfast.sessions.stores.postgres.connection import Connection, Transaction
+from holdfast.sessions.stores.postgres.kept_entries import KeptEntries
 from holdfast.sessions.stores.postgres.process import Process
 from holdfast.sessions.stores.reading import Heads
 from holdfast.sessions.stores.tail import Tail
@@ -110,6 +111,8 @@ class Adopted(Struct):
     """Whether all of them stopped in order."""
     tail: Tail = field(default_factory=Tail)
     """What their journals have of the sessions."""
+    entries: KeptEntries = field(default_factory=KeptEntries)
+    """What was read of their journals."""
 
 
 async def register(db: Connection, name: str) -> int:
