@@ -10,12 +10,19 @@ RUN python -m venv --without-pip /opt/holdfast \
     && python -m pip --python /opt/holdfast/bin/python install --no-cache-dir \
         --constraint constraints.txt "${HOLDFAST}" \
     && find /opt/holdfast -name '*.so' -exec strip --strip-unneeded {} + \
-    && find /opt/holdfast -name '*.pyx' -delete -o -name '*.pxd' -delete -o -name '*.[ch]' -delete \
+    && find /opt/holdfast -name '*.py[xi]' -delete -o -name '*.px[id]' -delete \
+        -o -name '*.[ch]' -delete -o -path '*.dist-info/RECORD' -delete \
         -o -path '*/regex/tests/*' -delete -o -path '*/wcwidth/*.so' -delete \
-        -o -path '*/pygments/lexers/[a-z]*' -delete -o -path '*/pygments/styles/[a-z]*' -delete \
+        -o -path '*/aiohttp/_websocket/*.so' -delete \
+        -o -path '*/pygments/lexers/[a-z]*' -delete -o -path '*/pygments/lexers/*_builtins.py' -delete \
+        -o -path '*/pygments/styles/[a-z]*' -delete \
         -o -path '*/pygments/formatters/[a-z]*' -delete -o -path '*/pygments/*.pyc' -delete \
         -o -path '*/rich/*.pyc' -delete -o -path '*/markdown_it/*.pyc' -delete \
-        -o -path '*/wcwidth/*.pyc' -delete -o -path '*/prompt_toolkit/*.pyc' -delete
+        -o -path '*/wcwidth/*.pyc' -delete -o -path '*/prompt_toolkit/*.pyc' -delete \
+        -o -path '*/regex/*.pyc' -delete -o -path '*/idna/*.pyc' -delete \
+        -o -path '*/attr/*.pyc' -delete -o -name '_multidict_py*.pyc' -delete \
+        -o -path '*/holdfast/vtc/*.pyc' -delete -o -path '*/holdfast/demo/*.pyc' -delete \
+        -o -path '*/holdfast/cli/terminal/*.pyc' -delete
 
 FROM python:${PYTHON}-slim
 COPY --from=build /opt/holdfast /opt/holdfast

@@ -35,8 +35,9 @@ class TypedExtension(Extension):
 def extensions() -> list[Extension]:
     """All that is compiled. Optional: without a compiler, Python files and the event loop serve."""
     alone = [_extension(Extension, path, "-O3") for path in sorted(_SOURCE.rglob("*.pyx"))]
+    small = ("-O2", "-g0", "-fno-asynchronous-unwind-tables")
     typed = [
-        _extension(TypedExtension, path.with_suffix(".py"), "-O2", "-g0")
+        _extension(TypedExtension, path.with_suffix(".py"), *small)
         for path in sorted(_SOURCE.rglob("*.pxd"))
     ]
     return alone + typed
