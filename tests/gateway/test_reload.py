@@ -18,8 +18,9 @@ from tests.gateway.streams import hello, post, requests
 from tests.ports import free_port
 
 from holdfast.backends import echo, ssh
+from holdfast.backends.base import Backend
 from holdfast.backends.upstream_config import UpstreamConfig
-from holdfast.core.errors import HoldfastError
+from holdfast.core.errors import ConfigurationError, HoldfastError
 from holdfast.core.limits import Limits
 from holdfast.gateway.config import Config, ListenerConfig
 
@@ -198,6 +199,10 @@ async def test_what_is_wrong_changes_nothing(tmp_path: Path) -> None:
         await talks(someone, "undisturbed")
 
 
+def not_to_be_opened(config: object, services: object) -> Backend:
+    raise ConfigurationError("listener[2].backend: cannot be opened")
+
+
 async def test_a_backend_of_a_failed_reload_serves_after_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -212,10 +217,10 @@ async def test_a_backend_of_a_failed_reload_serves_after_the_next(
             url=f"ws://127.0.0.1:{free_port()}",
             backend=ssh.Config(),
         )
-        monkeypatch.setattr(ssh, "find_spec", lambda name: None)  # as if it were not installed
+        monkeypatch.setattr(ssh, "open", not_to_be_opened)
         async with serving(config) as gateway:
             wrong = structs.replace(config, listener=(*config.listener, added, without))
-            with pytest.raises(HoldfastError, match="asyncssh"):
+            with pytest.raises(ConfigurationError, match="cannot be opened"):
                 await gateway.take_up(wrong)
             await gateway.take_up(structs.replace(config, listener=(*config.listener, added)))
             async with person_at(gateway.addresses[1].port, telnet=False) as someone:

@@ -162,8 +162,8 @@ MUTANTS = [  # with the seed to begin with, near one that finds it
     (commit_with_exists, SUSPENDED, FENCES, 40),
     (deadline_from_the_answer, DURABLE, STOPS, 45),
     (no_deadline, DURABLE, STOPS, 0),
-    (the_application_is_not_waited_for, DURABLE, MOVES, 0),
-    (a_silent_application_keeps_its_link, DURABLE, CUTS, 119),
+    (the_application_is_not_waited_for, DURABLE, MOVES, 178),
+    (a_silent_application_keeps_its_link, DURABLE, CUTS, 284),
     (the_late_word_of_an_earlier_node_counts, DURABLE, CUTS, 103),
 ]
 
