@@ -353,6 +353,22 @@ def test_who_comes_behind_many_others_has_its_session_when_it_is_its_turn() -> N
     assert line.driver.phase is ConversationPhase.LEAVING
 
 
+def test_who_waits_for_its_turn_is_not_late() -> None:
+    late, line = Line("v1", restored=False), Line("v1", restored=False)
+    late.driver.overdue(Reason.TIMEOUT)
+    assert late.driver.phase is ConversationPhase.LEAVING
+    line.world.context.runtime.turns.spent = ARRIVALS_COST_MAX
+    line.connection.data_received(HANDSHAKE + V1 + b"\r\n")
+    line.driver.overdue(Reason.TIMEOUT)
+    assert not line.world.bench.transport.written
+    line.world.bench.loop.tick()
+    line.world.bench.loop.tick()
+    assert b" 101 " in b"".join(line.world.bench.transport.written)
+    line.world.context.runtime.turns.spent = ARRIVALS_COST_MAX
+    line.driver.overdue(Reason.TIMEOUT)  # nothing of it waits any more
+    assert line.driver.phase is ConversationPhase.LEAVING
+
+
 def test_who_has_its_session_does_not_wait_behind_those_who_come() -> None:
     line = live()
     turns = line.world.context.runtime.turns

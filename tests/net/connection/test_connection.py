@@ -633,6 +633,17 @@ def test_another_protocol_may_begin_with_a_handshake_s_time_of_its_own() -> None
     assert it.calls == [("overdue", Reason.TIMEOUT)]
 
 
+def test_a_handshake_that_the_server_puts_off_gets_its_time_once_more() -> None:
+    it = Bench()
+    it.connect()
+    it.loop.advance(9)
+    it.connection.begin_again()
+    it.loop.advance(9)
+    assert it.calls == []
+    it.loop.advance(1 + A_SLOT)
+    assert it.calls == [("overdue", Reason.TIMEOUT)]
+
+
 def test_nothing_begins_again_on_a_connection_that_closes() -> None:
     it = established()
     it.connection.close()

@@ -28,6 +28,7 @@ from holdfast.gateway.conversation.ports import Work
 from holdfast.gateway.conversation.proof import Proof
 from holdfast.gateway.conversation.viewing import pass_on
 from holdfast.net.connection.connection import Connection
+from holdfast.net.connection.handler import Phase
 from holdfast.net.log import RateLimitedLogger, log_failure
 from holdfast.net.runtime.turns import ARRIVAL_COST, PASS_COST_MAX, TURN_COST_MAX
 from holdfast.net.security_log import SecurityEvent
@@ -169,6 +170,14 @@ class Driver:
         self._schedule()
 
     def overdue(self, reason: Reason) -> None:
+        held = self.intake.held
+        waits_for_turn = held is not None and not held.full and held.turn == _NEVER
+        late = reason is Reason.TIMEOUT and self.connection.phase is Phase.HANDSHAKE
+        if late and waits_for_turn:
+            self.connection.begin_again()  # very many have come at once, and others were first
+            self.wake = _NEVER
+            self._schedule()
+            return
         unproven = self.proof is not None and self.proof.waiting is not None
         self.goodbye(Reason.UNAUTHENTICATED if unproven else reason)
 

@@ -158,8 +158,9 @@ class Connection(Output, asyncio.Protocol):
             self._reschedule()
 
     def begin_again(self) -> None:
-        """Another protocol begins here, with a handshake that has the time of a first one."""
-        if self.phase is Phase.ESTABLISHED:
+        """A handshake has the time of a first one: another protocol's, or one that the server has
+        put off."""
+        if self.phase in (Phase.ESTABLISHED, Phase.HANDSHAKE):
             self.phase = Phase.HANDSHAKE
             self._deadlines.close = self.time() + self._limits.handshake_seconds_max
             self.wake_at(FOREVER)
