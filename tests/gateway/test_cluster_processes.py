@@ -263,7 +263,9 @@ async def test_of_two_clients_with_one_token_at_two_nodes_one_is_superseded(plac
             closing = {tasks.create_task(each.closed()): each for each in (first, second)}
             async with asyncio.timeout(SECONDS):
                 (done,), (left,) = await asyncio.wait(closing, return_when=asyncio.FIRST_COMPLETED)
-            assert done.result()[0] == 4001
+            # The second one's node may have looked for the session before the first one had it.
+            expected = (4001, 4506) if closing[done] is second else (4001,)
+            assert done.result()[0] in expected
             left.cancel()
             await asyncio.wait([left])
             await closing[left].say("cmd", c=2, d="two")
