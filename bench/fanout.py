@@ -26,13 +26,6 @@ listen = "unix:{folder}/link"
 [[listener]]
 url = "ws://127.0.0.1:{port}/"
 durability = "{durability}"
-[limits.connection]
-connections_max = 50000
-connections_per_address_max = 50000
-accepts_per_second_max = 1e6
-accept_burst_max = 100000
-[limits.session]
-sessions_per_network_max = 50000
 """
 SAID_SECONDS_MAX = 30.0
 PEERS = ("picows", "gorilla")
@@ -54,7 +47,8 @@ def _peer(name: str, port: int) -> Iterator[int]:
 def _gateway(durability: str, port: int) -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="holdfast-bench-") as folder:
         path = Path(folder) / "holdfast.toml"
-        path.write_text(CONFIG.format(folder=folder, port=port, durability=durability))
+        config = CONFIG.format(folder=folder, port=port, durability=durability)
+        path.write_text(config + harness.CROWD)
         command = [*HOLDFAST, "serve", str(path), "--log-level", "error"]
         application = [PYTHON, str(HERE / "apps" / "crier.py")]
         link = f"unix:{folder}/link"

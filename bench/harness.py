@@ -37,6 +37,16 @@ input_bytes_per_network_per_second_max = 1e12
 input_burst_bytes_per_network_max = 1000000000000
 """
 """Limits of `[limits.session]` for clients that say as much as they can."""
+CROWD = """
+[limits.connection]
+connections_max = 50000
+connections_per_address_max = 50000
+accepts_per_second_max = 1e6
+accept_burst_max = 100000
+[limits.session]
+sessions_per_network_max = 50000
+"""
+"""Limits for very many clients of one address; further ones of `[limits.session]` may follow."""
 
 Row = dict[str, Any]
 

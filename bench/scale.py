@@ -48,15 +48,9 @@ durability = "fast"
 url = "ws://127.0.0.1:{echo}/"
 backend = "echo"
 durability = "memory"
-[limits.connection]
-connections_max = 50000
-connections_per_address_max = 50000
-accepts_per_second_max = 1e6
-accept_burst_max = 100000
-[limits.session]
+{crowd}
 detached_seconds_max = {detached}
 unclaimed_seconds_max = {detached}
-sessions_per_network_max = 50000
 input_bytes_per_network_per_second_max = 1e12
 input_burst_bytes_per_network_max = 1000000000000
 """
@@ -75,7 +69,13 @@ class Gateway:
         self.port, self.echo = free_port(), free_port()
         path = folder / "holdfast.toml"
         path.write_text(
-            CONFIG.format(folder=folder, port=self.port, echo=self.echo, detached=detached)
+            CONFIG.format(
+                folder=folder,
+                port=self.port,
+                echo=self.echo,
+                crowd=harness.CROWD,
+                detached=detached,
+            )
         )
         self._command = harness.pinned(0, [*HOLDFAST, "serve", str(path), "--log-level", "error"])
         self.pid = 0
