@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.net.helpers import patience
 
-from holdfast.app import App, Refusal, Session, turns
+from holdfast.app import App, Refusal, Session, time_slice
 from holdfast.app.app import FAILURE_TEXT
 from holdfast.core.items import Binary, Notice, Text
 from holdfast.link import messages as m
@@ -578,7 +578,7 @@ async def test_handlers_that_wait_for_nothing_let_the_link_be_read_after_a_while
     long: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Otherwise a backlog would keep the application from giving any sign of life."""
-    monkeypatch.setattr(turns, "SECONDS_MAX", 0.0 if long else 3600.0)
+    monkeypatch.setattr(time_slice, "SECONDS_MAX", 0.0 if long else 3600.0)
     order: list[bytes] = []
     async with stage() as it:
 

@@ -21,7 +21,7 @@ from holdfast.app.node import Node
 from holdfast.app.progress import Progress
 from holdfast.app.refusals import Refusals
 from holdfast.app.session import Sender, Session
-from holdfast.app.turns import Turns
+from holdfast.app.time_slice import TimeSlice
 from holdfast.core.limits import LinkLimits
 from holdfast.link import messages as m
 from holdfast.link import tracing
@@ -58,7 +58,7 @@ class Dispatcher:
         self._releasing: set[Node] = set()
         """Nodes to which every session is given back that has no handler running."""
         self._busy = 0
-        self._turns = Turns()
+        self._slice = TimeSlice()
         self.traced = 0
         """How many running handlers are traced."""
 
@@ -271,7 +271,7 @@ class Dispatcher:
                     session.applied = event.cseq
                     session.output_number = session.outgoing.number
                     self._report(session, event.cseq)
-                    if mailbox and self._turns.over():
+                    if mailbox and self._slice.over():
                         await asyncio.sleep(0)
         finally:
             session.mailbox = None

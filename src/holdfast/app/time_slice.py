@@ -9,8 +9,8 @@ SECONDS_MAX: Final = 0.05
 """Handlers that wait for nothing run for about so long before the link is read again."""
 
 
-class Turns:
-    """How long one pass of the event loop has taken.
+class TimeSlice:
+    """What handlers may take of one pass of the event loop.
 
     After an outage all sessions have much to do. Handlers that wait for nothing would let no sign
     of life out, and no answer, until all of it is done: a gateway takes such an application for
